@@ -1,0 +1,156 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"pgregory.net/rapid"
+)
+
+// invoker is an actor that takes down what its mailbox hands it. It panics at a
+// message "panic", and tells where two goroutines are in it at once.
+type invoker struct {
+	box     *mailbox
+	inside  sync.Mutex
+	crossed bool
+	got     []string
+	idle    chan struct{} // gets one for each message
+}
+
+func newInvoker() *invoker {
+	i := &invoker{box: newMailbox().(*mailbox), idle: make(chan struct{}, 1<<20)}
+	i.box.RegisterHandlers(i, nil)
+	return i
+}
+
+func (i *invoker) note(s string) {
+	if !i.inside.TryLock() {
+		i.crossed = true
+		return
+	}
+	defer i.inside.Unlock()
+	i.got = append(i.got, s)
+	i.idle <- struct{}{}
+	if s == "panic" {
+		panic(s)
+	}
+}
+
+func (i *invoker) InvokeSystemMessage(m any) { i.note("system " + fmt.Sprint(m)) }
+func (i *invoker) InvokeUserMessage(m any)   { i.note(fmt.Sprint(m)) }
+
+// EscalateFailure suspends the mailbox, as the library's context does.
+func (i *invoker) EscalateFailure(reason, message any) {
+	i.note(fmt.Sprintf("failed with %v at %v", reason, message))
+	i.box.PostSystemMessage(&actor.SuspendMailbox{})
+}
+
+func (i *invoker) wait(n int) {
+	for range n {
+		<-i.idle
+	}
+}
+
+func (i *invoker) want(t *testing.T, want ...string) {
+	t.Helper()
+	i.wait(len(want))
+	i.inside.Lock()
+	defer i.inside.Unlock()
+	if !slices.Equal(i.got, want) || i.crossed {
+		t.Fatalf("got %q (two at once: %t), want %q", i.got, i.crossed, want)
+	}
+	i.got = nil
+}
+
+func TestMailboxKeepsOrder(t *testing.T) {
+	i := newInvoker()
+	var want []string
+	for n := range 3 * atOnce {
+		want = append(want, strconv.Itoa(n))
+		i.box.PostUserMessage(n)
+	}
+	i.want(t, want...)
+}
+
+func TestMailboxTakesSystemMessagesFirst(t *testing.T) {
+	i := newInvoker()
+	i.box.running = true // as if somebody were busy
+	i.box.PostUserMessage("a")
+	i.box.PostUserMessage("b")
+	i.box.PostSystemMessage("stop")
+	go i.box.run()
+	i.want(t, "system stop", "a", "b")
+}
+
+func TestMailboxWaitsAfterAPanicUntilItIsResumed(t *testing.T) {
+	i := newInvoker()
+	i.box.running = true
+	for _, m := range []string{"panic", "later", "last"} {
+		i.box.PostUserMessage(m)
+	}
+	go i.box.run()
+	i.want(t, "panic", "failed with panic at panic")
+	i.box.PostSystemMessage("a child ended") // is handled all the same
+	i.want(t, "system a child ended")
+	i.box.PostSystemMessage(&actor.ResumeMailbox{})
+	i.want(t, "later", "last")
+}
+
+// Whoever posts, and from wherever: each message is handled once, one at a
+// time, and those of one sender in their order.
+func TestMailboxLosesNothing(t *testing.T) {
+	const senders, each = 4, 2000
+	i := newInvoker()
+	for s := range senders {
+		go func() {
+			for n := range each {
+				i.box.PostUserMessage(fmt.Sprint(s, " ", n))
+				if n%100 == 0 {
+					i.box.PostSystemMessage(s)
+				}
+			}
+		}()
+	}
+	i.wait(senders * (each + each/100))
+	i.inside.Lock()
+	defer i.inside.Unlock()
+	next := [senders]int{}
+	for _, line := range i.got {
+		var s, n int
+		if _, err := fmt.Sscan(line, &s, &n); err != nil {
+			continue // a system message
+		}
+		if n != next[s] {
+			t.Fatalf("sender %d: got message %d, want %d", s, n, next[s])
+		}
+		next[s]++
+	}
+	if next != [senders]int{each, each, each, each} || i.crossed {
+		t.Errorf("got %d of each, want %d; two at once: %t", next, each, i.crossed)
+	}
+}
+
+func TestQueueIsFirstInFirstOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var q queue
+		var model []int
+		for n := range rapid.IntRange(0, 50).Draw(t, "steps") {
+			if rapid.Bool().Draw(t, "push") {
+				q.push(n)
+				model = append(model, n)
+				continue
+			}
+			var want any
+			if len(model) > 0 {
+				want, model = model[0], model[1:]
+			}
+			if got := q.pop(); got != want {
+				t.Fatalf("got %v, want %v", got, want)
+			}
+		}
+	})
+}
