@@ -1,0 +1,1 @@
+onmessage=e=>setInterval(()=>postMessage(null),e.data);

@@ -1,0 +1,3 @@
+// The worker of ticker.ts: told a number of milliseconds, it ticks that often.
+
+onmessage = (e: MessageEvent<number>) => setInterval(() => postMessage(null), e.data);
