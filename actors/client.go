@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"encoding/json"
 	"sync"
 	"sync/atomic"
@@ -64,6 +65,7 @@ type Client struct {
 	conn     Connection    // nil: it has none
 	away     time.Duration // without one: when it ends; on the system's clock
 	resumes  uint32        // connections after the first
+	welcomed bool          // on conn; what ends it before waits for that
 	visits   []*visit      // rooms it is in or on the way to
 	leaving  []departure   // rooms it has left, which have not let go of it yet; oldest first
 	arriving *visit        // the last of the rooms that are entered one after the other; nil: none are
@@ -152,6 +154,9 @@ func (c *Client) Start(on Connection, rooms []string) {
 	}
 	c.mu.Unlock()
 	c.say(on, w)
+	if e := c.welcome(on); e != nil {
+		c.farewell(on, e)
+	}
 	if goes != nil {
 		goes.End(protocol.ReasonReplaced, protocol.CloseReplaced, "")
 	}
@@ -161,6 +166,21 @@ func (c *Client) Start(on Connection, rooms []string) {
 	if !c.ended.Load() {
 		c.arrive(on, rooms)
 	}
+}
+
+// welcome notes that a connection was welcomed. It returns the ending that came
+// before: from the moment that clients has it, whoever is newer may replace it.
+func (c *Client) welcome(on Connection) *end {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != on {
+		return nil
+	}
+	c.welcomed = true
+	if c.ended.Load() {
+		return c.ending
+	}
+	return nil
 }
 
 // arrive joins rooms whose answers come in order: each is entered once the one
@@ -594,27 +614,36 @@ func (c *Client) EndAfter(reason protocol.Reason, code protocol.CloseCode, text 
 
 // end is EndAfter, on behalf of somebody.
 func (c *Client) end(reason protocol.Reason, code protocol.CloseCode, text string, after time.Duration, by timeline.By) {
-	conn, ok := c.finish(&end{reason, code, cause{by, text}})
+	e := &end{reason, code, after, cause{by, text}}
+	conn, ok := c.finish(e)
 	if !ok {
 		return
 	}
 	defer c.leaveAll() // what its members are told comes behind what it is told
-	if text == "" {
-		text = string(reason)
-	}
 	if conn != nil {
-		c.say(conn, &protocol.Bye{Code: code, Reason: text, Reconnect: code.Reconnect(), AfterMS: after.Milliseconds()})
-		conn.Close(uint16(code), string(reason))
+		c.farewell(conn, e)
 	}
 	c.sys.log.Info(logs.Cut, logs.Fields{"session": c.id, "user": c.user, "reason": reason, "code": code})
 }
 
+// farewell says bye on a connection, and closes it.
+func (c *Client) farewell(conn Connection, e *end) {
+	text := cmp.Or(e.text, string(e.reason))
+	c.say(conn, &protocol.Bye{Code: e.code, Reason: text, Reconnect: e.code.Reconnect(), AfterMS: e.after.Milliseconds()})
+	conn.Close(uint16(e.code), string(e.reason))
+}
+
 // finish marks the client as ended, and returns the connection that it still
-// has; nil: none. It reports false where it was ended already.
+// has to be told on; nil: none, or one that Start will tell once it is
+// welcomed. It reports false where the client was ended already.
 func (c *Client) finish(e *end) (Connection, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.conn, c.conclude(e)
+	ok := c.conclude(e)
+	if !c.welcomed {
+		return nil, ok
+	}
+	return c.conn, ok
 }
 
 // conclude is finish. c.mu is held.

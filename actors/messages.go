@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"time"
+
 	"github.com/asynkron/protoactor-go/actor"
 
 	"rollcall/engine"
@@ -65,6 +67,7 @@ type command struct {
 type end struct {
 	reason protocol.Reason
 	code   protocol.CloseCode // seen or sent; 0: none
+	after  time.Duration      // that the client is asked to stay away for
 	cause
 }
 

@@ -23,7 +23,7 @@ import (
 // leaves each of its rooms, unless an ending came before. Why says more of it,
 // for the timeline; it may be empty.
 func (c *Client) Gone(from Connection, reason protocol.Reason, code protocol.CloseCode, why string) {
-	ending := &end{reason, code, cause{text: why}}
+	ending := &end{reason: reason, code: code, cause: cause{text: why}}
 	hold := c.sys.o.Rules.hold(reason)
 	now := c.sys.now()
 	c.mu.Lock()
@@ -147,7 +147,7 @@ func (c *Client) take(nth uint32, o ClientOptions) bool {
 	}
 	c.resumes++
 	c.back()
-	c.conn = o.Connection
+	c.conn, c.welcomed = o.Connection, false
 	c.promise.Store(int64(o.Promise))
 	c.seen.Store(int64(c.sys.now()))
 	if old != nil {

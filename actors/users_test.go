@@ -175,6 +175,65 @@ func TestOneSessionPerUserAtOnce(t *testing.T) {
 	}
 }
 
+// meanwhile is lines with something that happens while a connection is about to
+// be welcomed.
+type meanwhile struct {
+	lines
+	happens func()
+}
+
+func (e *meanwhile) Append(b []byte, m protocol.Message) []byte {
+	if _, ok := m.(*protocol.Welcome); ok {
+		e.happens()
+	}
+	return e.lines.Append(b, m)
+}
+
+// The first thing that a connection gets is its welcome, also where its session
+// is over by then.
+func TestTheWelcomeComesFirst(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ends  func(h *house, id string)
+		first string // the bye
+	}{
+		{"replaced", func(h *house, _ string) {
+			w := &wire{}
+			h.sys.Connect(ClientOptions{Connection: w, Encoding: lines{}, User: "kim"}).Start(w, nil)
+		}, "bye 4505 replaced"},
+		{"ended", func(h *house, id string) { _ = h.sys.End(id, protocol.CloseKicked, "out") }, "bye 4502 out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := open(t, one(Newest))
+				for _, again := range []bool{false, true} {
+					w, e := &wire{}, &meanwhile{}
+					o := ClientOptions{Connection: w, Encoding: e, User: "kim"}
+					client := h.sys.Connect(o)
+					if again { // a session that resumes is welcomed anew
+						e.happens = func() {}
+						client.Start(w, nil)
+						token := w.take()[0].Resume
+						w = &wire{}
+						o.Connection = w
+						client = h.sys.Resume(token, o)
+					}
+					e.happens = func() { c.ends(h, client.ID()) }
+					client.Start(w, []string{"r"})
+					synctest.Wait()
+					got := w.take()
+					if len(got) != 2 || got[0].Type != "welcome" || got[1].String() != c.first {
+						t.Errorf("again %v: got %v, want welcome and %s", again, got, c.first)
+					}
+					if w.closed() == 0 {
+						t.Errorf("again %v: still open", again)
+					}
+				}
+			})
+		})
+	}
+}
+
 // Who may be many is in no index.
 func TestNoIndexOfUsersWithoutTheRule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
