@@ -159,7 +159,7 @@ func (a *App) Run(ctx, hurry context.Context) error {
 	a.expose()
 	a.log.Info(logs.Listening, logs.Fields{"address": a.Addr().String(), "tls": a.cfg.TLS.Cert != "", "pid": os.Getpid()})
 	failed := make(chan error, 1)
-	go func() { failed <- ignoreClosed(a.http.Serve(a.listener)) }()
+	go func() { failed <- ignoreClosed(transport.Serve(a.http, a.listener, endpoint)) }()
 	calm := make(chan struct{})
 	watching := make(chan struct{})
 	go func() {

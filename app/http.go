@@ -43,6 +43,12 @@ func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// endpoint says whether a path is of an endpoint for WebSockets, whose answer to
+// anything else is short.
+func endpoint(path string) bool {
+	return path == "/ws" || path == "/stomp" || strings.HasSuffix(path, "/websocket")
+}
+
 // recovered keeps a panic of a handler from being nobody's: net/http would
 // print it and go on.
 func (a *App) recovered(w http.ResponseWriter) {

@@ -92,7 +92,7 @@ func (a *App) acceptSockJS(r *http.Request, c sockjs.Client) (transport.Handler,
 			return nil, &transport.Refusal{Status: http.StatusForbidden, Code: string(protocol.ErrBanned), Detail: banned}
 		}
 		if err == nil {
-			return &opening{app: a, hello: h, alias: c.Session, raw: c.Raw, began: time.Now(), remote: remoteIP(r)}, nil
+			return &opening{app: a, hello: h, alias: strings.Clone(c.Session), raw: c.Raw, began: time.Now(), remote: remoteIP(r)}, nil
 		}
 		refusal = &transport.Refusal{Status: http.StatusBadRequest, Code: "query", Detail: err.Error()}
 	}

@@ -208,10 +208,10 @@ func (c *conn) queue(b []byte, must int) {
 		c.out = newBacklog()
 	}
 	c.out.add(b)
-	if c.corked && !c.blocked && c.out.size() >= keepBytes {
-		c.flush()
-	}
 	o := &c.srv.opts
+	if c.corked && !c.blocked && c.out.size() >= min(keepBytes, o.OutboundBytes) {
+		c.flush() // what was only collected is no backlog
+	}
 	if c.now() != open || c.out.size() <= min(o.OutboundBytes, o.ThrottleBytes) {
 		return
 	}
@@ -351,6 +351,13 @@ func (c *conn) uncork() {
 }
 
 // The rest is for the serving goroutine, without mu.
+
+// reply sends the answer to the handshake.
+func (c *conn) reply(answer []byte) {
+	c.mu.Lock()
+	c.write(answer, len(answer))
+	c.mu.Unlock()
+}
 
 // feed takes bytes of the peer and does what they say. It returns those that
 // have to wait because the connection is held.

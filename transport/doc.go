@@ -4,14 +4,20 @@
 //
 // # Using it
 //
-// Listen opens a socket with the options that long-lived connections need, and
-// HTTPServer serves it within the bounds that a handshake needs. A handler for
-// the endpoint's path asks Server.Check whether the request may become a
-// WebSocket, answers the Refusal if not, and calls Server.Accept with a Handler
-// if so. From Handler.Open on, the Handler owns a Conn.
+// Listen opens a socket with the options that long-lived connections need,
+// HTTPServer makes a server within the bounds that a handshake needs, and Serve
+// puts them together. A handler for the endpoint's path asks Server.Check
+// whether the request may become a WebSocket, answers the Refusal if not, and
+// calls Server.Accept with a Handler if so. From Handler.Open on, the Handler
+// owns a Conn.
 //
-//	listener ─ net/http ─ Check ─ Accept ─┬─ event loop ── Handler
-//	                                      └─ goroutine ─── Handler
+//	listener ─┬─ net/http ───┬─ Check ─ Accept ─┬─ event loop ── Handler
+//	          └─ expressWay ─┘                  └─ goroutine ─── Handler
+//
+// Serve reads the first request of a connection itself. A plain handshake
+// (parseHandshake) goes to the handler at once; everything else, and whatever
+// is odd, to net/http, with the bytes that were read. So the rules of a
+// handshake stand in one place, Check, whichever way it took.
 //
 // # Who runs what
 //

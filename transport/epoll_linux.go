@@ -96,8 +96,11 @@ type epollConn struct {
 
 var _ Conn = (*epollConn)(nil)
 
-// stash is what a connection rarely has.
-type stash struct{ b []byte }
+// stash is what a connection rarely has, but at its start.
+type stash struct {
+	b      []byte
+	answer []byte // to the handshake; until Open
+}
 
 func newLoops(s *Server) (driver, error) {
 	ls := &loops{}
@@ -170,7 +173,7 @@ func (l *loop) closeDescriptors() {
 // adopt duplicates the descriptor and closes nc, which takes it out of the
 // runtime's own poller (two would wake for every packet) and frees what a
 // net.Conn weighs. The connection itself stays up.
-func (ls *loops) adopt(nc net.Conn, early []byte, h Handler) (bool, error) {
+func (ls *loops) adopt(nc net.Conn, answer, early []byte, h Handler) (bool, error) {
 	tcp, _ := bare(nc).(*net.TCPConn)
 	if tcp == nil {
 		return false, nil
@@ -197,9 +200,7 @@ func (ls *loops) adopt(nc net.Conn, early []byte, h Handler) (bool, error) {
 		c.kind = TLS
 		w.raw, w.Conn = c, nil
 	}
-	if len(early) > 0 {
-		c.stash = &stash{early}
-	}
+	c.stash = &stash{b: early, answer: answer}
 	_ = tcp.Close()
 	l.srv.opened(c.kind)
 	c.mu.Lock()
@@ -430,8 +431,8 @@ func (l *loop) takeInbox() bool {
 	return !stopping
 }
 
-// register takes a connection in: Open, then the bytes that came with the
-// handshake, then its events.
+// register takes a connection in: the answer to its handshake and Open, in one
+// write, then its events, then the bytes that came with the handshake.
 func (l *loop) register(c *epollConn) {
 	if len(l.free) == 0 {
 		l.slots = append(l.slots, slot{})
@@ -443,7 +444,14 @@ func (l *loop) register(c *epollConn) {
 	c.slot = int32(i)
 	l.slots[i].c = c
 	l.heard(c)
+	answer := c.stash.answer
+	if c.stash.answer = nil; len(c.stash.b) == 0 {
+		c.stash = nil
+	}
+	c.cork()
+	c.reply(answer)
 	c.h.Open(c)
+	c.uncork()
 	err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(c.fd), &unix.EpollEvent{
 		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
 		Fd:     c.slot,
@@ -586,7 +594,7 @@ func (l *loop) read(c *epollConn) {
 // feed hands bytes to the connection and keeps what has to wait.
 func (l *loop) feed(c *epollConn, b []byte) {
 	if rest := c.feed(b); len(rest) > 0 {
-		c.stash = &stash{bytes.Clone(rest)}
+		c.stash = &stash{b: bytes.Clone(rest)}
 	}
 }
 

@@ -46,8 +46,9 @@ func newGoroutines(s *Server) *goroutines {
 	return &goroutines{srv: s, conns: map[*goConn]struct{}{}, stopped: make(chan struct{})}
 }
 
-// serve takes over any connection on which the handshake is done.
-func (g *goroutines) serve(nc net.Conn, early []byte, h Handler) {
+// serve takes over any connection whose handshake is to be answered.
+func (g *goroutines) serve(nc net.Conn, answer, early []byte, h Handler) {
+	_ = nc.SetDeadline(time.Time{}) // that of the handshake
 	c := &goConn{all: g, nc: nc}
 	c.srv, c.sock, c.h = g.srv, c, h
 	c.slack = relayBytes
@@ -65,7 +66,7 @@ func (g *goroutines) serve(nc net.Conn, early []byte, h Handler) {
 		g.done.Go(g.sweep)
 	}
 	g.mu.Unlock()
-	g.done.Go(func() { c.run(early) })
+	g.done.Go(func() { c.run(answer, early) })
 }
 
 func (g *goroutines) each(f func(*conn)) {
@@ -223,7 +224,8 @@ func (c *goConn) relay() {
 }
 
 // run serves the connection.
-func (c *goConn) run(early []byte) {
+func (c *goConn) run(answer, early []byte) {
+	c.reply(answer)
 	c.h.Open(c)
 	c.take(early)
 	buf := make([]byte, 4<<10)

@@ -195,23 +195,22 @@ func isKey(s string) bool {
 	return err == nil && len(b) == 16
 }
 
-// acceptKey is the Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2).
-func acceptKey(key string) string {
+// appendAccept appends the Sec-WebSocket-Accept for a Sec-WebSocket-Key (§4.2.2).
+func appendAccept(b []byte, key string) []byte {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see the import
-	return base64.StdEncoding.EncodeToString(sum[:])
+	return base64.StdEncoding.AppendEncode(b, sum[:])
 }
 
-// upgradeTimeout bounds the writing of the answer, which a fresh connection
-// always has room for.
-const upgradeTimeout = 5 * time.Second
-
-// upgrade takes the connection from net/http and switches protocols. early are
-// the bytes that the client sent behind its request. It answers the request if
-// it can't.
+// takeOver takes the connection of a request from whoever read it. early are the
+// bytes that the client sent behind its request. It answers the request if it
+// can't.
 //
 // ws.HTTPUpgrader would do this too, but takes the connection before it looks
 // at the request, and then looks at the first line of each header only.
-func upgrade(w http.ResponseWriter, hs Handshake) (nc net.Conn, early []byte, err error) {
+func takeOver(w http.ResponseWriter) (nc net.Conn, early []byte, err error) {
+	if x, ok := w.(*expressAnswer); ok {
+		return x.takeOver()
+	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		http.Error(w, "this connection can't be upgraded", http.StatusInternalServerError)
@@ -221,15 +220,16 @@ func upgrade(w http.ResponseWriter, hs Handshake) (nc net.Conn, early []byte, er
 		early = make([]byte, n)
 		_, _ = rw.Read(early) // from the buffer: cannot fail
 	}
-	answer := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + acceptKey(hs.key) + "\r\n"
-	if hs.told {
-		answer += "Sec-WebSocket-Protocol: " + hs.Protocol + "\r\n"
-	}
-	_ = nc.SetDeadline(time.Now().Add(upgradeTimeout))
-	if _, err = nc.Write([]byte(answer + "\r\n")); err != nil {
-		_ = nc.Close()
-		return nil, nil, fmt.Errorf("transport: answer handshake: %w", err)
-	}
-	_ = nc.SetDeadline(time.Time{})
 	return nc, early, nil
+}
+
+// answer is what switches protocols (RFC 6455 §4.2.2).
+func (hs *Handshake) answer() []byte {
+	b := make([]byte, 0, 192)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	b = appendAccept(b, hs.key)
+	if hs.told {
+		b = append(append(b, "\r\nSec-WebSocket-Protocol: "...), hs.Protocol...)
+	}
+	return append(b, "\r\n\r\n"...)
 }

@@ -46,6 +46,9 @@ var certificate = sync.OnceValues(func() (pair [2]*tls.Config, err error) {
 	return pair, err
 })
 
+// everyPath is that of a handshake.
+func everyPath(string) bool { return true }
+
 func serve(t testing.TB, o Options, secure bool, handle func() Handler) *testServer {
 	t.Helper()
 	return serveListening(t, o, secure, ListenOptions{}, handle)
@@ -79,7 +82,7 @@ func serveListening(t testing.TB, o Options, secure bool, listen ListenOptions, 
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		}
 	}), HandshakeOptions{ErrorLog: log.New(io.Discard, "", 0)})
-	go func() { _ = web.Serve(l) }()
+	go func() { _ = Serve(web, l, everyPath) }()
 	t.Cleanup(func() {
 		_ = web.Close()
 		ctx, cancel := context.WithCancel(context.Background())

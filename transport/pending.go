@@ -55,6 +55,7 @@ type pendingConn struct {
 	key     uint64
 	limited bool
 
+	head      []byte      // was read of it before net/http got it
 	reading   atomic.Bool // we wait for bytes of it
 	answering atomic.Bool // a handler runs for it: what we wait for is its next request
 
@@ -248,6 +249,11 @@ func (c *pendingConn) leave() {
 
 // Read implements net.Conn.
 func (c *pendingConn) Read(b []byte) (int, error) {
+	if len(c.head) > 0 {
+		n := copy(b, c.head)
+		c.head = c.head[n:]
+		return n, nil
+	}
 	c.reading.Store(true)
 	defer c.reading.Store(false)
 	return c.Conn.Read(b)

@@ -313,7 +313,7 @@ func TestKeptConnectionGivesWay(t *testing.T) {
 				}
 			}), HandshakeOptions{})
 			served := make(chan error, 1)
-			go func() { served <- web.Serve(l) }()
+			go func() { served <- Serve(web, l, everyPath) }()
 			ask := func() (net.Conn, *bufio.Reader) {
 				nc, err := dial("tcp", l.Addr().String())
 				require.NoError(t, err)

@@ -38,9 +38,9 @@ type Server struct {
 
 // driver is the event loops of a system that has them.
 type driver interface {
-	// adopt takes over a connection on which the handshake is done. It says
+	// adopt takes over a connection whose handshake is to be answered. It says
 	// false, and has done nothing, when it can't serve this kind.
-	adopt(nc net.Conn, early []byte, h Handler) (bool, error)
+	adopt(nc net.Conn, answer, early []byte, h Handler) (bool, error)
 	// each runs f for every connection, where f may use Conn and abandon.
 	each(f func(*conn))
 	// stop ends the loops; no connection is left.
@@ -83,12 +83,12 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, hs Handshake, h 
 	if err := s.enter(); err != nil {
 		return err
 	}
-	nc, early, err := upgrade(w, hs)
+	nc, early, err := takeOver(w)
 	if err != nil {
 		s.leave()
 		return err
 	}
-	if err := s.adopt(nc, early, h); err != nil {
+	if err := s.adopt(nc, hs.answer(), early, h); err != nil {
 		_ = nc.Close()
 		s.leave()
 		return fmt.Errorf("transport: take over connection: %w", err)
@@ -96,13 +96,15 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, hs Handshake, h 
 	return nil
 }
 
-func (s *Server) adopt(nc net.Conn, early []byte, h Handler) error {
+// adopt has somebody serve nc, who sends the answer to the handshake before
+// anything else: in the same write as what Handler.Open has to say.
+func (s *Server) adopt(nc net.Conn, answer, early []byte, h Handler) error {
 	if s.loops != nil {
-		if took, err := s.loops.adopt(nc, early, h); took || err != nil {
+		if took, err := s.loops.adopt(nc, answer, early, h); took || err != nil {
 			return err
 		}
 	}
-	s.direct.serve(nc, early, h)
+	s.direct.serve(nc, answer, early, h)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -280,12 +281,15 @@ func TestChurn(t *testing.T) {
 			})
 		}
 		work.Wait()
-		for i, r := range all {
+		mu.Lock()
+		came := slices.Clone(all)
+		mu.Unlock()
+		for i, r := range came {
 			await(t, r.closed, "the end of connection "+itoa(i))
 		}
 		close(stop)
 		writer.Wait()
-		require.Len(t, all, workers*rounds)
+		require.Len(t, came, workers*rounds)
 		eventually(t, func() bool { return s.Stats().Open[Plain].Load()+s.Stats().Open[TLS].Load() == 0 }, "all sockets are closed")
 	})
 }

@@ -22,7 +22,7 @@ func pipe(t *testing.T, o Options, r *recorder) (c net.Conn, frames chan string)
 	require.NoError(t, err)
 	ours, theirs := net.Pipe()
 	require.NoError(t, s.enter())
-	require.NoError(t, s.adopt(theirs, nil, r))
+	require.NoError(t, s.adopt(theirs, nil, nil, r))
 	frames = make(chan string, 1000)
 	go func() {
 		defer close(frames)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/gobwas/ws"
 
@@ -22,6 +23,9 @@ func options(mode string, loops, message int) transport.Options {
 		ThrottleBytes: outboundBytes / 4,
 	}
 }
+
+// endpoint says whether a path is that of a WebSocket.
+func endpoint(path string) bool { return path == "/" || strings.HasSuffix(path, "/websocket") }
 
 // handler upgrades requests for "/", and serves the SockJS services.
 func handler(srv *transport.Server, all *services) http.Handler {

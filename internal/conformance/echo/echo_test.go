@@ -62,7 +62,7 @@ func serve(t testing.TB, o transport.Options, secure bool) *server {
 	all, err := newServices(o)
 	require.NoError(t, err)
 	web := transport.HTTPServer(handler(s.srv, all), transport.HandshakeOptions{ErrorLog: log.New(io.Discard, "", 0)})
-	go func() { _ = web.Serve(l) }()
+	go func() { _ = transport.Serve(web, l, endpoint) }()
 	t.Cleanup(func() {
 		_ = web.Close()
 		ctx, cancel := context.WithCancel(context.Background())

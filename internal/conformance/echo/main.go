@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	web := transport.HTTPServer(handler(srv, all), transport.HandshakeOptions{})
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(l) }()
+	go func() { failed <- transport.Serve(web, l, endpoint) }()
 	_, _ = fmt.Fprintln(out, "listening on", l.Addr())
 
 	select {
