@@ -81,10 +81,10 @@ func (p *program) exit() int {
 }
 
 // visit opens two connections: one is told at once, the other at half of the
-// drain time.
-func (p *program) visit() {
+// drain time. It returns where the program listens.
+func (p *program) visit() (address string) {
 	p.t.Helper()
-	address := p.until("listening", "").Address
+	address = p.until("listening", "").Address
 	for range 2 {
 		conn, err := net.Dial("tcp", address)
 		require.NoError(p.t, err)
@@ -94,6 +94,7 @@ func (p *program) visit() {
 		require.NoError(p.t, err)
 		p.until("connected", "")
 	}
+	return address
 }
 
 func TestATermSignalTakesItDownStepByStep(t *testing.T) {
@@ -108,7 +109,7 @@ func TestATermSignalTakesItDownStepByStep(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"readyz says 503", "stop accepting", "tell clients", "close HTTP server", "close listener", "close SockJS sessions", "close connections",
+		"readyz says 503", "tell clients", "stop accepting", "close HTTP server", "close listener", "close SockJS sessions", "close connections",
 		"stop actors", "close engine",
 	}, steps)
 	require.Equal(t, "stopped", p.seen[len(p.seen)-1].Event)
@@ -116,9 +117,17 @@ func TestATermSignalTakesItDownStepByStep(t *testing.T) {
 
 func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	p := start(t, "--drain=10m")
-	p.visit()
+	address := p.visit()
 	p.signal()
 	p.until("cut", "") // the first client was told, the second is due in five minutes
+
+	// Meanwhile who asks is answered.
+	a, _ := answer(t, dial(t, address, "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"))
+	require.Equal(t, 503, a.StatusCode)
+	a, _ = answer(t, dial(t, address, upgrade))
+	require.Equal(t, 503, a.StatusCode)
+	require.NotEmpty(t, a.Header.Get("Retry-After"))
+
 	p.signal()
 	require.Equal(t, 130, p.exit())
 }

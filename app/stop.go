@@ -16,24 +16,26 @@ import (
 const graceTimeout = 5 * time.Second
 
 // stop takes the server down: readyz says so, nobody new is let in, clients
-// are told to go one after the other, and the rest is undone in reverse. When
-// hurry is done nothing is waited for any more.
+// are told to go one after the other, and the rest is undone in reverse. Until
+// all are told the port stays open, so that who asks is answered: readyz, and
+// newcomers with 503 and when to try again. When hurry is done nothing is waited
+// for any more.
 func (a *App) stop(hurry context.Context) error {
 	began := time.Now()
 	a.leaving.Store(a.departure(began))
 	a.draining.Store(true)
 	a.system.Drain()
 	a.log.Info(logs.Stopping, logs.Fields{"step": "readyz says 503"})
-	if err := ignoreClosed(a.listener.Close()); err != nil {
-		a.log.Warn(logs.Stopping, logs.Fields{"step": "stop accepting", "reason": err.Error()})
-	} else {
-		a.log.Info(logs.Stopping, logs.Fields{"step": "stop accepting"})
-	}
 	told := a.drain(hurry)
 	a.sockjs.openings.closeAll()
 	a.log.Info(logs.Stopping, logs.Fields{
 		"step": "tell clients", "clients": told, "duration_ms": time.Since(began).Milliseconds(),
 	})
+	if err := ignoreClosed(a.listener.Close()); err != nil {
+		a.log.Warn(logs.Stopping, logs.Fields{"step": "stop accepting", "reason": err.Error()})
+	} else {
+		a.log.Info(logs.Stopping, logs.Fields{"step": "stop accepting"})
+	}
 	ctx, cancel := context.WithTimeout(hurry, a.cfg.Transport.CloseTimeout+graceTimeout)
 	defer cancel()
 	a.steps.add("close HTTP server", func(ctx context.Context) error {
