@@ -24,6 +24,7 @@ type conn struct {
 	ledger  ledger
 	members int  // how many the client knows to be in its room
 	chained bool // Last is where the room's order is; false: the client was not told yet
+	outside bool // the client has left its room, and not come back
 	count   int  // the task's own
 }
 
@@ -56,7 +57,7 @@ func (c *conn) dialAgain() {
 // dial begins to connect.
 func (c *conn) dial() {
 	l := c.load
-	c.rest, c.wait, c.chained, c.members, c.client.Stage = c.rest[:0], c.wait[:0], false, 0, 0
+	c.rest, c.wait, c.chained, c.outside, c.members, c.client.Stage = c.rest[:0], c.wait[:0], false, false, 0, 0
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		c.fail(fmt.Errorf("make a socket: %w", err))

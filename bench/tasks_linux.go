@@ -298,8 +298,12 @@ func newWalk(l *load, m Mover, o *Order) *walk {
 	t := &walk{load: l, mover: m, rate: o.Rate, random: rand.New(rand.NewPCG(o.Seed, 1)), start: now(), inside: map[string]int{}}
 	t.until = t.start + int64(o.For)
 	for i := range l.conns {
-		l.conns[i].count = isIn
-		t.inside[l.conns[i].client.Room]++
+		c := &l.conns[i]
+		if c.count = isIn; c.outside { // since the walk before
+			c.count = isOut
+			continue
+		}
+		t.inside[c.client.Room]++
 	}
 	t.due(t.start)
 	return t
@@ -347,12 +351,12 @@ func (t *walk) move(c *conn, at int64) {
 
 func (t *walk) in(c *conn) {
 	t.pending--
-	c.count = isIn
+	c.count, c.outside = isIn, false
 }
 
 func (t *walk) left(c *conn) {
 	t.pending--
-	c.count = isOut
+	c.count, c.outside = isOut, true
 }
 
 func (t *walk) heard(c *conn, m body) {
@@ -363,13 +367,10 @@ func (t *walk) heard(c *conn, m body) {
 }
 
 // done is when the time is over, all is answered, and every client knows how
-// many are in its room.
+// many are in its room; or when it is given up that it will.
 func (t *walk) done() bool {
-	now := now()
-	if now < t.until || t.pending > 0 {
-		return false
-	}
-	return t.wrong() == 0 || now-t.until > stallTimeout
+	over := now() - t.until
+	return over >= 0 && t.pending == 0 && t.wrong() == 0 || over > stallTimeout
 }
 
 // wrong is how many clients have a wrong view of their room.
@@ -382,4 +383,4 @@ func (t *walk) wrong() (n int) {
 	return n
 }
 
-func (t *walk) end() { t.load.tally.Lost = t.wrong() }
+func (t *walk) end() { t.load.tally.Lost = t.wrong() + t.pending }
