@@ -34,6 +34,7 @@ func (s *simulated) Write(b []byte, _ int) {
 }
 func (*simulated) Close(uint16, string) {}
 func (*simulated) Pause()               {}
+func (*simulated) Soon(f func())        { go f() }
 func (*simulated) Resume()              {}
 
 func benchSystem(b *testing.B) *System {
@@ -135,6 +136,7 @@ func (f *first) Write(b []byte, _ int) {
 }
 func (*first) Close(uint16, string) {}
 func (*first) Pause()               {}
+func (*first) Soon(f func())        { go f() }
 func (*first) Resume()              {}
 
 // BenchmarkPublish is one message from the client's goroutine through session

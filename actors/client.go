@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"rollcall/internal/logs"
 	"rollcall/protocol"
 	"rollcall/timeline"
@@ -26,6 +24,10 @@ type Connection interface {
 	// Pause stops reading from the peer until Resume.
 	Pause()
 	Resume()
+	// Soon has f called when the goroutine that serves the connection has done
+	// what it is at: at the latest when it has passed on all that it has read. It
+	// is called on that goroutine, by who has something from the peer.
+	Soon(f func())
 }
 
 // Encoding is how a connection's messages become bytes: client protocol and
@@ -84,7 +86,7 @@ type visit struct {
 	owed     atomic.Int64 // cost of commands on their way within this visit
 
 	// Guarded by client.mu.
-	session *actor.PID // nil: not joined yet
+	box     *mailbox   // of its session actor; nil: not joined yet
 	waiting []*command // until it is
 	then    *enter     // goes on its way once this join is answered; nil: none
 }
@@ -406,23 +408,32 @@ func (c *Client) pass(m *command) bool {
 	if v == nil {
 		return false
 	}
-	c.send(v, m)
+	if c.book(v, m) {
+		v.box.postSoon(m, m.conn)
+	}
 	return true
 }
 
-// send is pass for one visit. c.mu is held.
+// send is pass for one visit, from wherever. c.mu is held.
 func (c *Client) send(v *visit, m *command) {
+	if c.book(v, m) {
+		v.box.PostUserMessage(m)
+	}
+}
+
+// book makes a command one of a visit. It reports whether there is a session
+// actor to send it to; else it waits for one. c.mu is held.
+func (c *Client) book(v *visit, m *command) bool {
 	if _, leaving := m.Command.(*protocol.Leave); leaving && m.stream == nil { // what follows belongs to another visit
 		c.drop(v)
 		c.leaving = append(c.leaving, departure{visit: v})
 	}
 	c.owe(v, m.cost)
 	m.visit = v
-	if v.session == nil {
+	if v.box == nil {
 		v.waiting = append(v.waiting, m)
-	} else {
-		c.sys.root.Send(v.session, m)
 	}
+	return v.box != nil
 }
 
 func notJoined(id uint64, room string) *protocol.Error {
@@ -461,23 +472,23 @@ func (c *Client) drop(v *visit) {
 // attach makes a visit live: the room has a session actor for it, and sends to
 // conn. What waited goes to it first, in order; if the connection ended
 // meanwhile, it hears of it.
-func (v *visit) attach(session *actor.PID, conn Connection) {
+func (v *visit) attach(box *mailbox, conn Connection) {
 	c := v.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	v.session = session
+	v.box = box
 	if c.conn != conn {
-		c.sys.root.Send(session, &parted{conn, c.held(), unixMS()})
+		box.PostUserMessage(&parted{conn, c.held(), unixMS()})
 	}
 	for _, m := range v.waiting {
-		c.sys.root.Send(session, m)
+		box.PostUserMessage(m)
 	}
 	v.waiting = nil
 	if verdict(c.shown.Load()) != active {
-		c.sys.root.Send(session, look)
+		box.PostUserMessage(look)
 	}
 	if c.ended.Load() {
-		c.sys.root.Send(session, c.ending)
+		box.PostUserMessage(c.ending)
 	}
 }
 
@@ -517,7 +528,7 @@ func (v *visit) detach() (waiting []*command) {
 	c := v.client
 	c.mu.Lock()
 	c.drop(v)
-	waiting, v.waiting, v.session = v.waiting, nil, nil
+	waiting, v.waiting, v.box = v.waiting, nil, nil
 	waiting = c.release(v, waiting)
 	c.mu.Unlock()
 	c.forgive(v)
@@ -553,8 +564,8 @@ func (c *Client) eachSession(m any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, v := range c.visits {
-		if v.session != nil {
-			c.sys.root.Send(v.session, m)
+		if v.box != nil {
+			v.box.PostUserMessage(m)
 		}
 	}
 }
@@ -686,7 +697,7 @@ func (c *Client) info() SessionInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, v := range c.visits {
-		if v.session != nil {
+		if v.box != nil {
 			i.Rooms = append(i.Rooms, v.room)
 		}
 	}

@@ -14,16 +14,18 @@ import (
 // alive only while there is something to write, takes whole batches and writes
 // each to every target with one Write. While one pass runs the next batch
 // fills by itself: no delay when idle, coalescing under load, no allocation
-// and no queue entry per member.
+// and no queue entry per member. Where targets are few the writer is the room's
+// actor, once it has nothing else to do.
 //
 // A member who joins or leaves in the middle of a batch gets the part of it
 // that is theirs, so a join takes effect exactly at its offset.
 //
-// The room's actor calls all methods but write.
+// The room's actor calls all methods but writer.
 type fanout struct {
 	enc   Encoding
 	stats *Stats
-	small int // less than batchBytes, in tests; 0: batchBytes
+	small int    // less than batchBytes, in tests; 0: batchBytes
+	lend  func() // has the room's actor call write when it rests; nil: it does not
 
 	mu      sync.Mutex
 	full    []*batch // waiting, oldest first
@@ -101,6 +103,10 @@ const (
 	// longBytes is how long a message to one target must be to be written by
 	// itself, in place.
 	longBytes = 16 << 10
+	// lendTargets is how many targets the room's own actor writes to: to wake
+	// another goroutine costs as much as some writes, but while the actor writes
+	// it hears nobody.
+	lendTargets = 32
 	// mayBytes is how many bytes of signals a batch takes; more are dropped.
 	mayBytes = 16 << 10
 )
@@ -119,7 +125,11 @@ func (f *fanout) open() *batch {
 	f.filling = b
 	if !f.writing {
 		f.writing = true
-		go f.write()
+		if f.lend != nil && len(f.targets) <= lendTargets {
+			f.lend()
+		} else {
+			go f.writer()
+		}
 	}
 	return b
 }
@@ -298,9 +308,14 @@ func (f *fanout) next() *batch {
 	return b
 }
 
-// write is the writer: one batch after the other until none waits.
-func (f *fanout) write() {
+// writer is a goroutine that writes.
+func (f *fanout) writer() {
 	growStack()
+	f.write()
+}
+
+// write writes one batch after the other until none waits.
+func (f *fanout) write() {
 	for b := f.next(); b != nil; b = f.next() {
 		f.pass(b)
 		b.recycle()

@@ -377,6 +377,7 @@ type void struct{ writes, bytes int }
 func (v *void) Write(b []byte, _ int) { v.writes++; v.bytes += len(b) }
 func (*void) Close(uint16, string)    {}
 func (*void) Pause()                  {}
+func (*void) Soon(f func())           { go f() }
 func (*void) Resume()                 {}
 
 // crowd is a fanout of n members whose passes are made by the caller.

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -129,21 +130,25 @@ func TestKickedWithCommandsQueued(t *testing.T) {
 		h := open(t, nil)
 		ann := h.connect("ann", "r")
 		synctest.Wait()
-		hold := make(chan struct{}) // its session stands still
-		h.sys.Inject("r", ann.client.id, func() { <-hold })
+		hold := make(chan struct{}) // the room stands still
+		h.sys.Inject("r", "", func() { <-hold })
+		go func() {
+			if err := h.sys.Kick(context.Background(), "r", ann.client.id); err != nil {
+				t.Error(err)
+			}
+		}()
+		synctest.Wait() // the kick is there first
 		ann.do(say("publish#1 r 1"))
 		ann.do(say("leave#2 r"))
 		ann.do(say("join#3 r"))
-		h.play(`
-			kick r ann
-			ann < welcome
-			ann < joined r@1 [ann]
-			ann < leave r@2 ann kicked last
-			ann < joined#3 r@3 [ann]`)
 		close(hold)
 		h.play(`
+			ann < welcome
+			ann < joined r@1 [ann]
 			ann < error#1 not_joined r
-			ann < error#2 not_joined r`)
+			ann < error#2 not_joined r
+			ann < leave r@2 ann kicked last
+			ann < joined#3 r@3 [ann]`)
 	})
 }
 

@@ -136,9 +136,10 @@ func TestAuditStopsSessionActorsWithoutASeat(t *testing.T) {
 		h := open(t, func(o *Options) { o.Audit = time.Minute })
 		ann := h.connect("ann", "r")
 		synctest.Wait()
-		before := ann.client.visits[0].session
+		var before *actor.PID
 		h.inside("r", func(r *room) {
 			s := r.seats[ann.client.id]
+			before = s.session
 			s.session = actor.NewPID("nonhost", before.Id+"x") // the real one is a stranger now
 			s.dead = true
 		})

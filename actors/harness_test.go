@@ -75,6 +75,8 @@ func (w *wire) Close(code uint16, reason string) {
 	}
 }
 
+func (w *wire) Soon(f func()) { go f() }
+
 func (w *wire) Pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

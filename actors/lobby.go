@@ -39,11 +39,9 @@ type entry struct {
 func newLobby(sys *System) *lobby {
 	l := &lobby{sys: sys, rooms: map[string]*entry{}}
 	l.props = actor.PropsFromProducer(func() actor.Actor {
-		r := l.next
-		l.next = nil
-		return r
+		return l.next
 	},
-		actor.WithMailbox(newMailbox),
+		actor.WithMailbox(func() actor.Mailbox { return l.next.strand.mailbox() }),
 		actor.WithSupervisor(&supervisor{sys: sys, kind: "session"}))
 	return l
 }
@@ -145,6 +143,7 @@ func (l *lobby) open(ctx actor.Context, name string) *entry {
 	number := l.spawned
 	l.spawned++
 	pid, err := ctx.SpawnNamed(l.props, url.PathEscape(name)+"."+strconv.FormatUint(number, 36))
+	l.next = nil
 	if err != nil {
 		panic(fmt.Errorf("spawn room: %w", err))
 	}

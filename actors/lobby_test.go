@@ -92,6 +92,7 @@ func TestARoomThatFailsLosesNobodyOnTheWay(t *testing.T) {
 func TestSnapshotsThatWaitAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, nil)
+		h.sys.apart = true
 		data := `{"data":"` + strings.Repeat("x", 4000) + `"}`
 		first := h.connect("p0")
 		first.do(say("join r " + data))

@@ -47,7 +47,8 @@ type enter struct {
 	stream Stream // that it begins; nil: its client takes no streams
 	cost   int64
 	conn   Connection // that asked
-	then   *enter     // the room's: the one behind it
+	box    *mailbox   // the room's: of the session actor; nil: there is none yet
+	then   *enter     // likewise: the one behind it
 }
 
 func (m *enter) roomName() string { return m.visit.room }

@@ -314,7 +314,7 @@ func (r *referee) check(t *rapid.T) {
 		p.client.mu.Lock()
 		visits := len(p.client.visits)
 		for _, v := range p.client.visits {
-			if !p.client.ended.Load() && p.views[v.room] == nil || v.session == nil || len(v.waiting) > 0 {
+			if !p.client.ended.Load() && p.views[v.room] == nil || v.box == nil || len(v.waiting) > 0 {
 				t.Errorf("%s has a visit to %s that it does not know of", p.name, v.room)
 			}
 		}

@@ -393,7 +393,7 @@ func (r *room) letIn(s *seat) {
 		r.freshen(s)
 	}
 	s.join = nil
-	s.visit.attach(s.session, join.conn)
+	s.visit.attach(join.box, join.conn)
 	s.visit.settle(join.cost)
 	if l := s.leave; l != nil { // asked for while the join was on its way
 		s.leave = nil

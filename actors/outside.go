@@ -85,7 +85,9 @@ func (c *Client) publish(m *command) {
 	}
 	room := m.RoomName()
 	if v := c.visitOf(room); v != nil {
-		c.send(v, m)
+		if c.book(v, m) {
+			v.box.postSoon(m, m.conn)
+		}
 		return
 	}
 	c.exempt(m)

@@ -51,8 +51,8 @@ func (c *Client) Gone(from Connection, reason protocol.Reason, code protocol.Clo
 func (c *Client) part(from Connection) {
 	m := &parted{from, c.held(), unixMS()}
 	for _, v := range c.visits {
-		if v.session != nil {
-			c.sys.root.Send(v.session, m)
+		if v.box != nil {
+			v.box.PostUserMessage(m)
 		}
 	}
 }

@@ -24,19 +24,22 @@ type room struct {
 	name  string
 	facts *facts
 
-	self  *actor.PID
-	lobby *actor.PID
-	order engine.Room
+	self   *actor.PID
+	lobby  *actor.PID
+	strand *strand // its own, and its sessions'
+	order  engine.Room
 
 	present *presence.Room
 	banned  *banlist
 	seats   map[string]*seat // by session
 	fans    []*fanout        // one per Encoding in use
+	lent    []*fanout        // those that it writes itself, once it rests
 	queue   []any            // *enter and joining *command: until fewer snapshots wait to be written
 	serving any              // the message being handled
 
 	children *actor.Props // of all sessions
 	next     *session     // the one that children is about to make
+	box      *mailbox     // the one that they have made last
 	spawned  uint64       // session actors made so far
 	running  int          // those of them that have not ended
 	updates  uint64       // state updates proposed so far
@@ -87,7 +90,10 @@ type seat struct {
 }
 
 func newRoom(sys *System, f *facts) *room {
-	r := &room{sys: sys, name: f.name, facts: f, present: presence.New(), banned: &banlist{}, seats: map[string]*seat{}}
+	r := &room{
+		sys: sys, name: f.name, facts: f, present: presence.New(), banned: &banlist{}, seats: map[string]*seat{},
+	}
+	r.strand = newStrand(r.writeOut)
 	if f.name == Server {
 		r.banned = &sys.banned
 	}
@@ -95,8 +101,20 @@ func newRoom(sys *System, f *facts) *room {
 		s := r.next
 		r.next = nil
 		return s
-	}, actor.WithMailbox(newMailbox))
+	}, actor.WithMailbox(func() actor.Mailbox {
+		r.box = r.strand.mailbox()
+		return r.box
+	}))
 	return r
+}
+
+// writeOut writes what the room's fanouts have left to it.
+func (r *room) writeOut() {
+	for _, f := range r.lent {
+		f.write()
+	}
+	clear(r.lent)
+	r.lent = r.lent[:0]
 }
 
 // Receive is the room's protocol, in the order a room lives it.
@@ -176,6 +194,7 @@ func (r *room) Receive(ctx actor.Context) {
 		r.emptySince = 0
 	}
 	r.serving = nil
+	r.strand.light.Store(len(r.seats) <= lendTargets)
 }
 
 func (r *room) start(ctx actor.Context) {
@@ -305,6 +324,7 @@ func (r *room) seat(ctx actor.Context, m *enter) {
 		panic(fmt.Errorf("spawn session: %w", err))
 	}
 	r.running++
+	m.box = r.box
 	data := m.join.Data
 	if data == nil {
 		data = c.data
@@ -350,6 +370,9 @@ func (r *room) fan(enc Encoding) *fanout {
 	}
 	r.fans = slices.DeleteFunc(r.fans, (*fanout).over)
 	f := &fanout{enc: enc, stats: r.sys.stats}
+	if !r.sys.apart {
+		f.lend = func() { r.lent = append(r.lent, f) }
+	}
 	r.fans = append(r.fans, f)
 	return f
 }

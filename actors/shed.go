@@ -38,7 +38,7 @@ func (c *Client) present() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, v := range c.visits {
-		if v.session != nil {
+		if v.box != nil {
 			return true
 		}
 	}

@@ -13,6 +13,7 @@ import (
 // crowdedRoom is a room r into which nobody comes for now: release lets them in.
 func crowdedRoom(t *testing.T, queue int) (h *house, release func()) {
 	h = open(t, func(o *Options) { o.Limits.RoomQueue = queue })
+	h.sys.apart = true
 	data := `{"data":"` + strings.Repeat("x", 4000) + `"}`
 	first := h.connect("p0")
 	first.do(say("join r " + data))

@@ -162,6 +162,7 @@ func TestSnapshotsOfAStormAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 120
 		h := open(t, modes(0, 10_000))
+		h.sys.apart = true
 		data := `{"data":"` + strings.Repeat("x", 4000) + `"}`
 		first := h.connect("p0")
 		first.do(say("join r " + data))
@@ -452,6 +453,7 @@ func TestModesAreCounted(t *testing.T) {
 func TestCountModeSharesItsMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := open(t, modes(0, 0))
+		h.sys.apart = true
 		h.connect("p0", "r")
 		synctest.Wait()
 		release := h.all[0].block() // so that nothing is written meanwhile

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"rollcall/bans"
 	"rollcall/engine"
 	"rollcall/protocol"
@@ -67,7 +69,8 @@ func TestLibraryLinesStayAtDebugAndTellNoData(t *testing.T) {
 		h := open(t, nil)
 		ann := h.connect("ann", "r")
 		synctest.Wait()
-		gone := ann.client.visits[0].session
+		var gone *actor.PID
+		h.inside("r", func(r *room) { gone = r.seats[ann.client.id].session })
 		h.sys.Inject("r", ann.client.id, provokedHere)
 		synctest.Wait()
 		h.sys.root.Send(gone, &protocol.Publish{Data: []byte(`"a secret"`)})

@@ -63,6 +63,7 @@ type System struct {
 	tokens    *tokens
 
 	idleAfter string // Rules.IdleAfter in words, shared by all records
+	apart     bool   // every fanout has a writer of its own: for tests that stop it
 
 	stopping atomic.Bool
 	stopped  chan struct{} // closed by the lobby's end
@@ -160,7 +161,7 @@ func (s *System) inject(room, session string, f func(actor.Actor)) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if v := c.visitOf(room); v != nil && v.session != nil {
-		s.root.Send(v.session, &fault{room, f})
+	if v := c.visitOf(room); v != nil && v.box != nil {
+		v.box.PostUserMessage(&fault{room, f})
 	}
 }

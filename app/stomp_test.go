@@ -31,6 +31,7 @@ func (c counting) Write(b []byte, _ int) {
 }
 func (counting) Close(uint16, string) {}
 func (counting) Pause()               {}
+func (counting) Soon(f func())        { go f() }
 func (counting) Resume()              {}
 
 // BenchmarkFanout is one message to 1,000 members of a room, connections

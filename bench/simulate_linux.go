@@ -94,4 +94,5 @@ func (c *counting) Write(b []byte, _ int) {
 }
 func (*counting) Close(uint16, string) {}
 func (*counting) Pause()               {}
+func (*counting) Soon(f func())        { go f() }
 func (*counting) Resume()              {}

@@ -59,6 +59,7 @@ type loop struct {
 	ticking bool         // the timer runs
 	ticked  bool         // in this turn
 	ready   []*epollConn // that have more to read
+	soon    []func()     // for the end of this turn
 	spare   []*epollConn // the inbox of the turn before, emptied
 	again   []*epollConn // the ready of the turn before, emptied
 	buf     []byte
@@ -324,6 +325,9 @@ func (c *epollConn) Quiet(tell func(time.Duration, bool)) {
 	})
 }
 
+// Soon implements Conn.
+func (c *epollConn) Soon(f func()) { c.loop.soon = append(c.loop.soon, f) }
+
 // receive reads what is there; errAgain when nothing is, io.EOF at the end.
 func (c *epollConn) receive(b []byte) (int, error) { return c.recv(b, 0) }
 
@@ -356,13 +360,17 @@ func (l *loop) run() {
 		if observe != nil {
 			began = time.Now()
 		}
-		if !l.takeInbox() {
+		going := l.takeInbox()
+		if going {
+			for i := range n {
+				l.handle(&l.events[i])
+			}
+			l.readOn()
+		}
+		l.runSoon()
+		if !going {
 			return
 		}
-		for i := range n {
-			l.handle(&l.events[i])
-		}
-		l.readOn()
 		if l.ticked {
 			l.ticked = false
 			l.sweep()
@@ -371,6 +379,15 @@ func (l *loop) run() {
 			observe(time.Since(began))
 		}
 	}
+}
+
+// runSoon does what was left for the end of the turn.
+func (l *loop) runSoon() {
+	for i := 0; i < len(l.soon); i++ { // which may leave more
+		l.soon[i]()
+	}
+	clear(l.soon)
+	l.soon = l.soon[:0]
 }
 
 // wait returns how many events there are. It does not wait while something else

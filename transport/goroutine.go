@@ -27,6 +27,8 @@ type goConn struct {
 	all *goroutines
 	nc  net.Conn // of TLS too: it encrypts by itself, conn.tls is nil
 
+	soon []func() // for when what was read is passed on; owned by run
+
 	// Under conn.mu.
 	news     sync.Cond // the phase or held has changed
 	relaying bool
@@ -227,6 +229,7 @@ func (c *goConn) relay() {
 func (c *goConn) run(answer, early []byte) {
 	c.reply(answer)
 	c.h.Open(c)
+	c.runSoon()
 	c.take(early)
 	buf := make([]byte, 4<<10)
 	for c.awaitResume() {
@@ -259,7 +262,19 @@ func (c *goConn) run(answer, early []byte) {
 func (c *goConn) take(b []byte) {
 	for len(b) > 0 && c.awaitResume() {
 		b = c.feed(b)
+		c.runSoon()
 	}
+}
+
+// Soon implements Conn.
+func (c *goConn) Soon(f func()) { c.soon = append(c.soon, f) }
+
+func (c *goConn) runSoon() {
+	for i := 0; i < len(c.soon); i++ {
+		c.soon[i]()
+	}
+	clear(c.soon)
+	c.soon = c.soon[:0]
 }
 
 // awaitResume waits while the connection is held; false: it is over. An end

@@ -456,3 +456,33 @@ func TestTurnsAreObserved(t *testing.T) {
 	await(t, r.messages, "a message")
 	require.GreaterOrEqual(t, await(t, turns, "a turn"), time.Duration(0))
 }
+
+// What a Handler leaves for soon is done when all that was read is passed on, on
+// the goroutine of its calls; also where the server ends in the same turn.
+func TestSoon(t *testing.T) {
+	everyWay(t, func(t *testing.T, mode string, secure bool) {
+		const n = 5
+		var got []string // by the serving goroutine alone
+		done := make(chan []string, n)
+		_, _, c := pair(t, Options{Mode: mode}, secure, func(r *recorder) {
+			r.onMessage = func(c Conn, m string) {
+				got = append(got, m)
+				c.Soon(func() {
+					got = append(got, "soon "+m)
+					done <- slices.Clone(got)
+				})
+			}
+		})
+		var b []byte
+		for i := range n {
+			b = append(b, raw.Bytes(raw.Text(itoa(i)))...)
+		}
+		_, err := c.Write(b)
+		require.NoError(t, err)
+		var last []string
+		for range n {
+			last = await(t, done, "soon")
+		}
+		require.Equal(t, []string{"0", "1", "2", "3", "4", "soon 0", "soon 1", "soon 2", "soon 3", "soon 4"}, last)
+	})
+}

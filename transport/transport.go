@@ -35,6 +35,12 @@ type Conn interface {
 	Pause()
 	Resume()
 
+	// Soon has f called on the goroutine that serves the connection, once that
+	// has done what it is at: passed on all that it has read, and on Linux of
+	// other connections, too. To be called within a Handler call. f is bound as
+	// Handlers are.
+	Soon(f func())
+
 	// Remote is the peer's address as the socket has it.
 	Remote() netip.AddrPort
 

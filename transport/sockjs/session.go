@@ -288,6 +288,10 @@ func (s *session) take() (frame []byte, last bool) {
 	return nil, false
 }
 
+// Soon implements transport.Conn: no goroutine serves a session but those of its
+// requests.
+func (s *session) Soon(f func()) { go f() }
+
 // Pause implements transport.Conn: requests that bring messages wait.
 func (s *session) Pause() {
 	s.mu.Lock()
