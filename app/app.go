@@ -51,8 +51,8 @@ type App struct {
 }
 
 // New builds a server and binds its port, so that ":0" has an address.
-func New(cfg config.Config, lg logs.Log) (a *App, err error) {
-	a = &App{cfg: cfg, log: lg, page: web.Handler()}
+func New(cfg config.Config, lg logs.Log) (_ *App, err error) {
+	a := &App{cfg: cfg, log: lg, page: web.Handler()} // not the result, which is nil where a step fails
 	defer func() {
 		if err != nil {
 			_ = a.steps.undo(context.Background(), lg)

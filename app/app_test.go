@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -90,4 +91,28 @@ func (a answer) problem(t *testing.T) string {
 	require.NotEmpty(t, p.Title)
 	require.NotEmpty(t, p.Detail)
 	return p.Code
+}
+
+func TestNewSaysWhatKeepsItFromStarting(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	for _, c := range []struct {
+		name   string
+		change func(*config.Config)
+		says   string
+	}{
+		{"a port that is taken", func(c *config.Config) { c.Listen = taken.Addr().String() }, "address already in use"},
+		{"a certificate that is not there", func(c *config.Config) { c.TLS.Cert, c.TLS.Key = "none.pem", "none.pem" }, "none.pem"},
+		{"an origin that is none", func(c *config.Config) { c.Origins = []string{"nowhere"} }, "origins"},
+	} {
+		cfg := config.Default()
+		cfg.Listen = "127.0.0.1:0"
+		c.change(&cfg)
+		lg, err := logs.New(io.Discard, logs.Options{Format: "json", Level: "error"})
+		require.NoError(t, err)
+		a, err := New(cfg, lg)
+		require.ErrorContains(t, err, c.says, c.name)
+		require.Nil(t, a, c.name)
+	}
 }
