@@ -90,13 +90,17 @@ func New(cfg config.Config, lg logs.Log) (_ *App, err error) {
 		ObserveFanout: m.observeFanout,
 	})
 	a.steps.add("stop actors", a.system.Stop)
+	heartbeat := cfg.Heartbeat
+	if heartbeat.Interval == 0 { // off, whatever the time-out is
+		heartbeat.Timeout = 0
+	}
 	if a.wire, err = transport.New(transport.Options{
 		Mode: cfg.Transport.Mode, Loops: cfg.Transport.Loops,
 		Protocols: []string{protocol.Subprotocol}, Origins: a.origins, Connections: mostConnections(cfg.Limits.Connections),
 		Admission:    transport.AdmissionOptions{Rate: cfg.Admission.Rate, AddressRate: cfg.Admission.AddressRate, Burst: cfg.Admission.Burst},
 		MessageBytes: cfg.Limits.MessageBytes, Fragments: cfg.Limits.Fragments, OutboundBytes: cfg.Limits.OutboundBytes,
 		ControlRate: cfg.Limits.ControlRate, CloseTimeout: cfg.Transport.CloseTimeout,
-		HeartbeatInterval: cfg.Heartbeat.Interval, HeartbeatTimeout: cfg.Heartbeat.Timeout,
+		HeartbeatInterval: heartbeat.Interval, HeartbeatTimeout: heartbeat.Timeout,
 		Farewell: farewell, ObserveTurn: m.observeTurn,
 	}); err != nil {
 		return nil, fmt.Errorf("transport: %w", err)

@@ -116,3 +116,8 @@ func TestNewSaysWhatKeepsItFromStarting(t *testing.T) {
 		require.Nil(t, a, c.name)
 	}
 }
+
+func TestHeartbeatsCanBeOff(t *testing.T) {
+	s := start(t, func(c *config.Config) { c.Heartbeat.Interval = 0 })
+	require.Equal(t, http.StatusOK, s.call("GET", "/readyz", "").status)
+}
