@@ -68,7 +68,7 @@ func (a *App) hello(w http.ResponseWriter, r *http.Request) *hello {
 	if a.turnedAway(w) {
 		return nil
 	}
-	h, err := readHello(r.URL.Query(), a.cfg.Limits.RoomsPerSession)
+	h, err := readHello(r.URL.RawQuery, a.cfg.Limits.RoomsPerSession)
 	if err != nil {
 		a.log.Info(logs.Refused, logs.Fields{"remote_ip": remoteIP(r), "reason": "query"})
 		problem(w, http.StatusBadRequest, "bad_request", err.Error())
@@ -133,7 +133,11 @@ func (a *App) refuse(w http.ResponseWriter, r *http.Request, refusal *transport.
 
 // readHello reads the query of a handshake, docs/protocol.md §2. The error is
 // for the client.
-func readHello(q url.Values, maxRooms int) (*hello, error) {
+func readHello(query string, maxRooms int) (*hello, error) {
+	q, err := url.ParseQuery(query)
+	if err != nil { // what can't be read would be missing, and somebody else come in
+		return nil, errors.New("the query must be parameters with & between them, percent-encoded; a ; is written %3B")
+	}
 	h := &hello{rooms: q["room"], resume: q.Get("resume")}
 	h.user, h.name = strings.Clone(q.Get("user")), strings.Clone(q.Get("name")) // not to keep the whole request
 	if maxRooms > 0 && len(h.rooms) > maxRooms {

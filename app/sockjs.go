@@ -87,7 +87,7 @@ func (a *App) acceptSockJS(r *http.Request, c sockjs.Client) (transport.Handler,
 		Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: "the server is going away", Header: http.Header{"Retry-After": {"1"}},
 	}
 	if !a.draining.Load() {
-		h, err := readHello(r.URL.Query(), a.cfg.Limits.RoomsPerSession)
+		h, err := readHello(r.URL.RawQuery, a.cfg.Limits.RoomsPerSession)
 		if err == nil && a.barred(h, r) {
 			return nil, &transport.Refusal{Status: http.StatusForbidden, Code: string(protocol.ErrBanned), Detail: banned}
 		}
