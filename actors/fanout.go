@@ -406,7 +406,7 @@ func (f *fanout) part(s *share, all []byte, must int) {
 			if len(p) > 0 {
 				s.target.conn.Write(p, len(p))
 			}
-			s.target.conn.Write(mine, len(mine))
+			answer(s.target.conn, mine)
 			p = p[:0]
 		}
 		from, own = min(c.on, to), c.end
@@ -423,6 +423,16 @@ func (f *fanout) part(s *share, all []byte, must int) {
 		*buf = p
 		buffers.Put(buf)
 	}
+}
+
+// answer writes what the peer asked for, in full. Connections that have an
+// Answer do not count it against what may wait for a peer.
+func answer(conn Connection, b []byte) {
+	if c, ok := conn.(interface{ Answer(b []byte) }); ok {
+		c.Answer(b)
+		return
+	}
+	conn.Write(b, len(b))
 }
 
 // has reports whether t is among the targets.

@@ -252,7 +252,7 @@ var sections = []*section{
 			{
 				path: "limits.outbound_bytes", field: func(c *Config) any { return &c.Limits.OutboundBytes },
 				kind: size, def: 256 * kib, min: kib, max: gib,
-				does: "The most that may wait for one connection which does not read fast enough. Over it, the connection is cut as `slow` (4002). At least `limits.message_bytes`.",
+				does: "The most that may wait for one connection which does not read fast enough. Over it, the connection is cut as `slow` (4002). What it asked for itself, such as the snapshots of rooms that it joins, may wait besides, up to 16 times that. At least `limits.message_bytes`.",
 				more: "Slow networks survive longer bursts.",
 				cost: "Memory: this much for each slow connection, at worst for all of them at once.",
 			},

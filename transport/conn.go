@@ -76,7 +76,7 @@ type conn struct {
 	ended   bool     // sock.endWrites was called
 	reset   bool     // what the kernel still holds for the peer is not worth keeping
 	code    uint16   // of our close frame
-	extra   int32    // bytes that may wait besides OutboundBytes: of a single larger Write
+	extra   int32    // bytes that may wait besides OutboundBytes: of a single larger Write, or of Answers
 	out     *backlog // nil: empty
 	end     *End     // nil: not yet decided
 }
@@ -121,6 +121,27 @@ func (c *conn) writeLarge(b []byte, must int) {
 	if c.extra = 0; c.out.size() > c.srv.opts.OutboundBytes {
 		c.extra = int32(min(c.out.size(), math.MaxInt32))
 	}
+}
+
+// answersBytes is how much of Answers may wait, in Options.OutboundBytes.
+const answersBytes = 16
+
+// Answer is Write of something that the peer asked for. Whoever comes back to
+// ten rooms asks for ten snapshots at once, and is not slow as long as it reads
+// them: what waits of them does not count, up to answersBytes.
+func (c *conn) Answer(b []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now() != open || len(b) == 0 {
+		return
+	}
+	may := int(c.extra) + len(b)
+	if c.extra > 0 { // the first may be of any size
+		may = min(may, max(int(c.extra), answersBytes*c.srv.opts.OutboundBytes))
+	}
+	c.extra = int32(min(may, math.MaxInt32))
+	c.write(b, len(b))
+	c.extra = int32(min(int(c.extra), c.out.size()))
 }
 
 func (c *conn) Close(code uint16, reason string) {
@@ -263,6 +284,7 @@ func (c *conn) flushed(n int) {
 			c.lastSent()
 		}
 	} else {
+		c.extra = int32(min(int(c.extra), left))
 		c.block()
 	}
 	if c.held.Load()&heldByBacklog != 0 && left <= c.srv.opts.ThrottleBytes/2 {

@@ -155,6 +155,33 @@ func TestALargeWriteDoesNotCount(t *testing.T) {
 	require.Equal(t, Slow, c.end.Cause)
 }
 
+// Who asks for much at once is not slow, but may not have us keep any amount.
+func TestAnswersDoNotCount(t *testing.T) {
+	k := &kernel{}
+	c := &conn{srv: &Server{opts: Options{OutboundBytes: 1000, ThrottleBytes: 1 << 30}}, sock: k}
+	snapshot, event := make([]byte, 1500), make([]byte, 1000)
+	for range 10 {
+		c.Answer(snapshot)
+	}
+	c.Write(event, len(event))
+	require.Equal(t, open, c.now(), "1000 bytes besides answers are within the bound")
+	k.room = 14_500
+	c.flush()
+	c.Write(event[:501], 501)
+	require.Equal(t, open, c.now())
+	c.Write(event, len(event))
+	require.Equal(t, over, c.now(), "answers that were read make no room for more")
+
+	c = &conn{srv: &Server{opts: Options{OutboundBytes: 1000, ThrottleBytes: 1 << 30}}, sock: &kernel{}}
+	for range 11 {
+		c.Answer(snapshot)
+	}
+	require.Equal(t, open, c.now())
+	c.Answer(snapshot)
+	require.Equal(t, over, c.now(), "17 times the bound is as much as may wait")
+	require.Equal(t, Slow, c.end.Cause)
+}
+
 func TestWriteAllocatesNothing(t *testing.T) {
 	k := &kernel{room: 1 << 40, got: make([]byte, 0, 1<<20)}
 	c := &conn{srv: &Server{opts: Options{OutboundBytes: 1000, ThrottleBytes: 1000}}, sock: k}
