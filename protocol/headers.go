@@ -1,8 +1,10 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
+	"unicode/utf8"
 )
 
 // Limits of a message's headers.
@@ -24,13 +26,14 @@ func ValidHeaderName[T string | []byte](name T) bool {
 }
 
 // ValidHeaders reports whether h, a JSON text that ValidData holds for, may
-// travel as the headers of a message: an object of at most MaxHeaders strings
-// without control characters, within MaxHeadersBytes.
+// travel as the headers of a message: an object of at most MaxHeaders strings,
+// within MaxHeadersBytes. Line breaks may be in a value, as STOMP escapes them
+// (STOMP 1.2 §Value Encoding); it has no escape for NUL.
 func ValidHeaders(h []byte) bool {
 	n, good := 0, len(h) <= MaxHeadersBytes
 	ended := eachHeader(h, func(name, value []byte) bool {
 		n++
-		good = good && n <= MaxHeaders && ValidHeaderName(name) && printable(string(value))
+		good = good && n <= MaxHeaders && ValidHeaderName(name) && utf8.Valid(value) && bytes.IndexByte(value, 0) < 0
 		return good
 	})
 	return good && ended

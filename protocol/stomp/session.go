@@ -304,7 +304,7 @@ func (s *Session) send(f *Frame) []Effect {
 	case !utf8:
 		return s.fail(f, "the body is not valid UTF-8")
 	case !fit:
-		return s.fail(f, "the headers that go along with a message are more than 32, 2 KiB of JSON, or have control characters")
+		return s.fail(f, "the headers that go along with a message are more than 32, 2 KiB of JSON, or have a name that is not 1 to 64 printable ASCII characters")
 	}
 	name, within := f.Lookup("transaction")
 	tx := s.transactions[name]

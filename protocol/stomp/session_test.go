@@ -490,6 +490,29 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
+// What a client escaped in a header of its own (§Value Encoding) is escaped
+// again for each version that can say it, and left out for 1.0.
+func TestHeadersGoAlongWhateverTheirText(t *testing.T) {
+	s := &Session{}
+	s.Receive(frame("CONNECT accept-version=1.2"))
+	sent, err := parse(V12, DefaultLimits(1000), "SEND\ndestination:/topic/r\ntint:a\\nb\\cc\\\\d\\re\tf\n\nx\x00", 1000)
+	require.NoError(t, err)
+	effects := s.Receive(sent[0])
+	require.Len(t, effects, 1)
+	require.IsType(t, &Send{}, effects[0])
+	headers := effects[0].(*Send).Publishes[0].Headers
+	require.JSONEq(t, `{"tint":"a\nb:c\\d\re\tf"}`, string(headers))
+	for v, want := range map[Version]string{
+		V12: "\ntint:a\\nb\\cc\\\\d\\re\tf\n",
+		V11: "\ntint:a\\nb\\cc\\\\d\re\tf\n",
+		V10: "\ntint:ab:c\\de\tf\n",
+	} {
+		m := &protocol.MessagePublished{Data: json.RawMessage(`"x"`), Headers: headers}
+		got := string(Stream{Version: v, ID: "0", Room: "r"}.Append(nil, m, func(b []byte, frame func([]byte) []byte) []byte { return frame(b) }))
+		require.Contains(t, got, want, "in %s", v)
+	}
+}
+
 func TestStreams(t *testing.T) {
 	message := &protocol.MessagePublished{
 		Stamp: protocol.Stamp{Room: "dev:1", Offset: 42, At: 7}, Message: "m_2", Session: "s_1", User: "kim", Name: "Kim: K",
