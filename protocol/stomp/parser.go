@@ -103,10 +103,11 @@ func (p *Parser) Idle() bool { return p.where == between }
 // readLine takes bytes up to the end of a line, and the line when it is whole.
 func (p *Parser) readLine(b []byte) (rest []byte, err error) {
 	room := min(p.Limits.LineBytes-len(p.line), p.Limits.HeaderBytes-p.head-len(p.line))
-	end := bytes.IndexByte(b[:min(len(b), room+1)], '\n') // in time that the limits bound
+	near := b[:min(len(b), room+1)] // what is looked at is bound by the limits
+	end := bytes.IndexByte(near, '\n')
 	if end < 0 {
 		switch {
-		case bytes.IndexByte(b, 0) >= 0:
+		case bytes.IndexByte(near, 0) >= 0:
 			return nil, errNUL
 		case len(b) <= room:
 			p.line = append(p.line, b...)
