@@ -143,7 +143,7 @@ func (c *stompClient) open(conn actors.Connection) {
 				return nil
 			}
 			c.app.stomps.Silent.Add(1)
-			return s.Broken("no CONNECT came in time")
+			return s.Broken(nil, "no CONNECT came in time")
 		})
 	})
 }
@@ -168,7 +168,7 @@ func (c *stompClient) receive(b []byte) {
 	for len(b) > 0 {
 		f, rest, err := c.parser.Next(b)
 		if err != nil {
-			c.run(func(s *stomp.Session) []stomp.Effect { return s.Broken(err.Error()) })
+			c.run(func(s *stomp.Session) []stomp.Effect { return s.Broken(c.parser.Broken(), err.Error()) })
 			return
 		}
 		if b = rest; f == nil {
@@ -252,7 +252,7 @@ func (c *stompClient) connect(h *stomp.Hello) {
 	c.hello = nil
 	if len(q.rooms) > 0 || q.resume != "" || q.heartbeat > 0 {
 		c.run(func(s *stomp.Session) []stomp.Effect {
-			return s.Broken("room, resume and heartbeat_ms in the query are not for STOMP: there are SUBSCRIBE, rollcall-since and heart-beat")
+			return s.Broken(nil, "room, resume and heartbeat_ms in the query are not for STOMP: there are SUBSCRIBE, rollcall-since and heart-beat")
 		})
 		return
 	}

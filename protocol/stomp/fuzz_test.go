@@ -71,7 +71,7 @@ func FuzzConversation(f *testing.F) {
 			p.Version = s.Version()
 			frame, rest, err := p.Next(text)
 			if err != nil {
-				do(s.Broken(err.Error()))
+				do(s.Broken(p.Broken(), err.Error()))
 				break
 			}
 			if text = rest; frame != nil {

@@ -97,6 +97,9 @@ func (p *Parser) Next(b []byte) (f *Frame, rest []byte, err error) {
 	return nil, nil, nil
 }
 
+// Broken is the frame that an error was found in, as far as it was read.
+func (p *Parser) Broken() *Frame { return p.frame }
+
 // Idle reports whether the parser is between two frames.
 func (p *Parser) Idle() bool { return p.where == between }
 

@@ -127,7 +127,7 @@ func (s *Session) Receive(f *Frame) []Effect {
 	case len(f.Body) > 0 && f.Command != "SEND":
 		return s.fail(f, "only SEND may have a body")
 	case len(f.Header("receipt")) > maxTokenBytes:
-		return s.Broken("receipt is longer than 256 bytes")
+		return s.fail(&Frame{}, "receipt is longer than 256 bytes")
 	case f.Command == "CONNECT", f.Command == "STOMP":
 		return s.connect(f)
 	case s.state == fresh:
@@ -152,12 +152,16 @@ func (s *Session) Receive(f *Frame) []Effect {
 	return s.fail(f, "there is no such command for clients")
 }
 
-// Broken ends the session for bytes that are no frames.
-func (s *Session) Broken(what string) []Effect {
+// Broken ends the session for bytes that are no frame: f is what could be read
+// of it, nil nothing. ERROR names its receipt, where that was read (§ERROR).
+func (s *Session) Broken(f *Frame, what string) []Effect {
 	if s.state == over {
 		return nil
 	}
-	return s.fail(&Frame{}, what)
+	if f == nil || len(f.Header("receipt")) > maxTokenBytes {
+		f = &Frame{}
+	}
+	return s.fail(f, what)
 }
 
 // fail ends the session for what a frame says. Details are for people.

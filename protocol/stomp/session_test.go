@@ -490,6 +490,31 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
+// §ERROR: the receipt-id is that of the frame that is at fault, as far as it was
+// read.
+func TestABrokenFramesReceiptIsNamed(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"an unknown escape behind it", "SEND\nreceipt:7\nk:\\t\n", " receipt-id=7"},
+		{"an unknown escape before it", "SEND\nk:\\t\nreceipt:7\n", ""},
+		{"a body that is longer than it says", "SEND\nreceipt:7\ncontent-length:1\n\nab\x00", " receipt-id=7"},
+		{"a receipt that is too long", "SEND\nreceipt:" + strings.Repeat("7", maxTokenBytes+1) + "\nk\n", ""},
+		{"the frame behind one with a receipt", "BEGIN\ntransaction:t\nreceipt:6\n\n\x00SEND\nk\n", ""},
+		{"no frame", "\x00", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, p := &Session{}, Parser{Limits: DefaultLimits(1000), Version: V12}
+			s.Receive(frame("CONNECT accept-version=1.2"))
+			rest := []byte(c.text)
+			var err error
+			for f := (&Frame{}); err == nil && f != nil; {
+				f, rest, err = p.Next(rest)
+			}
+			require.Error(t, err)
+			require.Equal(t, []string{"fail ERROR message=" + err.Error() + c.want}, show(s.Broken(p.Broken(), err.Error())))
+		})
+	}
+}
+
 // What a client escaped in a header of its own (§Value Encoding) is escaped
 // again for each version that can say it, and left out for 1.0.
 func TestHeadersGoAlongWhateverTheirText(t *testing.T) {
