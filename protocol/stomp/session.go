@@ -27,6 +27,7 @@ type Session struct {
 	requests      map[uint64]*request      // that are not answered yet
 	last          uint64                   // request
 	transactions  map[string]*transaction
+	held          int     // bytes that wait in transactions
 	farewell      *string // the receipt of DISCONNECT, while it waits for requests; empty: none is asked for
 	messages      uint64  // from queues, so far
 }
@@ -43,7 +44,8 @@ const (
 const (
 	maxSubscriptions = 256
 	maxTransactions  = 16
-	maxSends         = 64 // of one transaction
+	maxSends         = 64      // of one transaction
+	maxHeldBytes     = 1 << 20 // in all open transactions, besides a single larger message
 	maxRequests      = 1024
 	maxTokenBytes    = 256 // ids of subscriptions, transactions and receipts
 )
@@ -68,6 +70,7 @@ type transaction struct {
 	publishes []*protocol.Publish
 	directs   []*Direct
 	bytes     int
+	held      int // bytes of data and headers
 }
 
 // Effect is something to be done: *Reply, *Fail, *Close, *Connect, *Subscribe,
@@ -319,6 +322,11 @@ func (s *Session) send(f *Frame) []Effect {
 		return s.fail(f, "there is no such transaction")
 	case len(tx.publishes)+len(tx.directs) >= maxSends:
 		return s.fail(f, "the transaction has as many frames as it may have")
+	case s.held > 0 && s.held+len(data)+len(headers) > maxHeldBytes:
+		return s.fail(f, "the open transactions hold as much as they may hold")
+	default:
+		tx.held += len(data) + len(headers)
+		s.held += len(data) + len(headers)
 	}
 	tx.bytes += len(f.Body)
 	if d.kind == queueOf {
@@ -366,6 +374,7 @@ func (s *Session) transact(f *Frame) []Effect {
 		return s.fail(f, "there is no such transaction")
 	}
 	delete(s.transactions, name)
+	s.held -= tx.held
 	if f.Command == "COMMIT" {
 		return s.commit(tx, f.Header("receipt"))
 	}

@@ -394,6 +394,25 @@ func TestWhatASessionKeepsIsBounded(t *testing.T) {
 	require.True(t, s.Over())
 }
 
+func TestWhatTransactionsHoldIsBounded(t *testing.T) {
+	half := strings.Repeat("x", maxHeldBytes/2+1)
+	s := &Session{}
+	s.Receive(frame("CONNECT accept-version=1.2"))
+	for _, end := range []string{"COMMIT", "ABORT"} { // both give back what was held
+		s.Receive(frame("BEGIN transaction=a"))
+		s.Receive(frame("SEND destination=/topic/r transaction=a | " + half))
+		s.Receive(frame(end + " transaction=a"))
+		require.Zero(t, s.held, end)
+	}
+	s.Receive(frame("BEGIN transaction=a"))
+	s.Receive(frame("BEGIN transaction=b"))
+	s.Receive(frame("SEND destination=/topic/r transaction=a | " + half + half)) // a single one may be larger
+	s.Receive(frame("SEND destination=/topic/r | " + half))                      // nor does it hold what is sent at once
+	require.False(t, s.Over())
+	require.Equal(t, []string{"fail ERROR message=the open transactions hold as much as they may hold"},
+		show(s.Receive(frame("SEND destination=/topic/r transaction=b | x"))))
+}
+
 func TestHurryingADisconnect(t *testing.T) {
 	s := &Session{}
 	s.Receive(frame("CONNECT accept-version=1.2"))
