@@ -107,8 +107,11 @@ type aliases struct {
 	of map[string]string // session, by alias
 }
 
+// set has a session be found by an alias, too. Names as the server gives them to
+// sessions are none: clients see each other's, and who took one as an alias would
+// be ended, or looked at, in the other's place.
 func (a *aliases) set(alias, session string) {
-	if alias == "" {
+	if alias == "" || strings.HasPrefix(alias, "s_") {
 		return
 	}
 	a.mu.Lock()

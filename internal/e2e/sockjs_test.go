@@ -117,6 +117,25 @@ func TestAClientThatPollsIsAMemberLikeAnyOther(t *testing.T) {
 }
 
 // A lost receiver, a lost session and a lost client are three things.
+// Members see each other's session ids. Who names a SockJS session like one is
+// not found in its place.
+func TestNobodyIsFoundByTheIDOfAnother(t *testing.T) {
+	s := start(t, nil)
+	_, ann := startPolling(t, s, "anns-tab", "?user=ann")
+	_, mallory := startPolling(t, s, ann.Session, "?user=mallory")
+	for _, name := range []string{"anns-tab", ann.Session} {
+		status, body := s.call(t, "GET", "/api/v1/sessions/"+name, "")
+		require.Equal(t, 200, status)
+		require.Contains(t, body, `"user":"ann"`, name)
+	}
+	status, _ := s.call(t, "DELETE", "/api/v1/sessions/"+ann.Session, `{}`)
+	require.Equal(t, 204, status)
+	status, _ = s.call(t, "GET", "/api/v1/sessions/"+ann.Session, "")
+	require.Equal(t, 404, status)
+	status, _ = s.call(t, "GET", "/api/v1/sessions/"+mallory.Session, "")
+	require.Equal(t, 200, status)
+}
+
 func TestWhatIsLostWhenAPollerGoes(t *testing.T) {
 	s := start(t, func(c *config.Config) {
 		c.SockJS.DisconnectDelay = 300 * time.Millisecond
