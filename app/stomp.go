@@ -164,7 +164,6 @@ func (c *stompClient) remind(d time.Duration, f func()) {
 // receive takes what came from the peer: frames, in any pieces.
 func (c *stompClient) receive(b []byte) {
 	defer c.recovered()
-	frames := 0
 	for len(b) > 0 {
 		f, rest, err := c.parser.Next(b)
 		if err != nil {
@@ -174,7 +173,6 @@ func (c *stompClient) receive(b []byte) {
 		if b = rest; f == nil {
 			break
 		}
-		frames++
 		c.run(func(s *stomp.Session) []stomp.Effect {
 			effects := s.Receive(f)
 			c.parser.Version = s.Version()
@@ -184,7 +182,7 @@ func (c *stompClient) receive(b []byte) {
 			c.remind(c.app.cfg.Transport.CloseTimeout, func() { c.run((*stomp.Session).Hurry) })
 		}
 	}
-	if client := c.known(); frames == 0 && client != nil { // a heart-beat, or a part of something
+	if client := c.known(); client != nil { // whatever comes proves that the peer lives (§Heart-beating)
 		client.Heard(c.conn)
 	}
 }

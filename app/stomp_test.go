@@ -8,10 +8,13 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"rollcall/actors"
+	"rollcall/config"
 	"rollcall/engine/local"
 	"rollcall/internal/logs"
 	"rollcall/protocol"
@@ -33,6 +36,48 @@ func (counting) Close(uint16, string) {}
 func (counting) Pause()               {}
 func (counting) Soon(f func())        { go f() }
 func (counting) Resume()              {}
+
+// deaf is a connection that nobody reads.
+type deaf struct{}
+
+func (deaf) Write([]byte, int)    {}
+func (deaf) Close(uint16, string) {}
+func (deaf) Pause()               {}
+func (deaf) Resume()              {}
+func (deaf) Soon(f func())        { go f() }
+
+// Frames that ask nothing of a room keep a client's promise of heart-beats, too.
+func TestAnythingThatComesIsLiveness(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"a heart-beat", "\n", "active"},
+		{"a part of a frame", "X", "active"},
+		{"an ACK", "ACK\nid:x\n\n\x00", "active"},
+		{"a frame of a transaction", "SEND\ndestination:/topic/r\ntransaction:t\n\n\x00\n", "active"},
+		{"nothing", "", "unresponsive"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				lg, err := logs.New(io.Discard, logs.Options{Format: "json", Level: "warn"})
+				require.NoError(t, err)
+				s := actors.New(actors.Options{Engine: local.New(local.Options{Messages: 100, Bytes: 1 << 20}), Log: lg})
+				defer func() { require.NoError(t, s.Stop(t.Context())) }()
+				kim := newStompClient(&App{cfg: config.Default(), system: s, log: lg}, textFrames{}, &hello{}, "", "")
+				kim.open(deaf{})
+				defer func() { kim.gone(protocol.ReasonClosed, protocol.CloseNormal, "") }()
+				kim.receive([]byte("CONNECT\naccept-version:1.2\nheart-beat:1000,0\n\n\x00BEGIN\ntransaction:t\n\n\x00"))
+				for range 5 {
+					time.Sleep(time.Second)
+					if c.text != "" {
+						kim.receive([]byte(c.text))
+					}
+				}
+				info, err := s.Session(kim.known().ID())
+				require.NoError(t, err)
+				require.EqualValues(t, c.want, info.State)
+			})
+		})
+	}
+}
 
 // BenchmarkFanout is one message to 1,000 members of a room, connections
 // simulated: native ones, STOMP ones with the same subscription id, and STOMP

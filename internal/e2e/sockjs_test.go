@@ -116,7 +116,6 @@ func TestAClientThatPollsIsAMemberLikeAnyOther(t *testing.T) {
 	require.Equal(t, 404, status)
 }
 
-// A lost receiver, a lost session and a lost client are three things.
 // Members see each other's session ids. Who names a SockJS session like one is
 // not found in its place.
 func TestNobodyIsFoundByTheIDOfAnother(t *testing.T) {
@@ -136,6 +135,7 @@ func TestNobodyIsFoundByTheIDOfAnother(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+// A lost receiver, a lost session and a lost client are three things.
 func TestWhatIsLostWhenAPollerGoes(t *testing.T) {
 	s := start(t, func(c *config.Config) {
 		c.SockJS.DisconnectDelay = 300 * time.Millisecond
