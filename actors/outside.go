@@ -68,8 +68,9 @@ func (c *Client) admitAll(all []*protocol.Publish, others int) *protocol.Error {
 			return serverRoom(p.Room)
 		}
 	}
-	rate := c.sys.o.Limits.PublishRate
-	if wait, ok := c.buckets().publishes.takeAll(c.sys.now(), len(all)+others, rate, max(rate, 1)); !ok {
+	rate, n := c.sys.o.Limits.PublishRate, len(all)+others
+	burst := max(rate, 1, float64(n)) // more than the bucket holds pass when it is full: else they never would
+	if wait, ok := c.buckets().publishes.takeAll(c.sys.now(), n, rate, burst); !ok {
 		return rateLimited(wait)
 	}
 	return nil

@@ -215,14 +215,25 @@ func TestPublishAll(t *testing.T) {
 		}
 		kim.client.PublishAll(kim.wire, 10, to("a", "@server"), 0, 10)
 		kim.want(t, "- error#10 forbidden")
-		kim.client.PublishAll(kim.wire, 10, to("a", "b", "a"), 1, 10)
+		kim.client.PublishAll(kim.wire, 9, nil, 1, 10)
+		kim.client.PublishAll(kim.wire, 10, to("a", "b"), 1, 10)
 		kim.want(t, "- error#10 rate_limited")
-		if !kim.client.PublishAll(kim.wire, 10, to("a", "b"), 1, 10) {
-			t.Error("refused")
+		if kim.client.PublishAll(kim.wire, 10, to("a", "b", "a", "b", "a"), 1, 10) {
+			t.Error("more than the bucket holds passed, and it was not full")
 		}
-		kim.want(t, "a message@2 1", "b message@2 1", "- ok#10", "- ok#11")
+		kim.want(t, "- error#10 rate_limited")
+		time.Sleep(time.Second)
+		if !kim.client.PublishAll(kim.wire, 10, to("a", "b", "a", "b", "a"), 1, 10) {
+			t.Error("refused by a full bucket")
+		}
+		kim.heard()
+		time.Sleep(time.Second)
 		kim.client.PublishAll(kim.wire, 9, nil, 1, 10)
 		kim.want(t, "- error#9 rate_limited")
+		time.Sleep(time.Second) // it is paid for
+		if !kim.client.PublishAll(kim.wire, 10, to("a"), 1, 10) {
+			t.Error("refused")
+		}
 	})
 }
 
