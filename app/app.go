@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -164,16 +165,12 @@ func (a *App) Run(ctx, hurry context.Context) error {
 	a.log.Info(logs.Listening, logs.Fields{"address": a.Addr().String(), "tls": a.cfg.TLS.Cert != "", "pid": os.Getpid()})
 	failed := make(chan error, 1)
 	go func() { failed <- ignoreClosed(transport.Serve(a.http, a.listener, endpoint)) }()
-	calm := make(chan struct{})
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		a.overload.watch(calm, a.log)
-	}()
-	defer func() {
-		close(calm)
-		<-watching
-	}()
+	over := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { a.overload.watch(over, a.log) })
+	watching.Go(func() { newMemory().watch(over) })
+	defer watching.Wait()
+	defer close(over)
 	var err error
 	select {
 	case err = <-failed:

@@ -60,4 +60,4 @@ func pick[T any](o *Options, short, long T) T {
 
 // settleTimeout is how long a server has to come to rest before its memory is
 // looked at.
-func (o *Options) settle() time.Duration { return pick(o, 2*time.Second, 5*time.Second) }
+func (o *Options) settle() time.Duration { return pick(o, 4*time.Second, 6*time.Second) }

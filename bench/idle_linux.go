@@ -9,7 +9,7 @@ import (
 // idle is members that do nothing.
 func (r *runner) idle(ctx context.Context) error {
 	const members = 10
-	steps := []int{1000, pick(&r.Options, 5000, 17_000)}
+	steps := []int{1000, pick(&r.Options, 8000, 17_000)}
 	t := &Table{
 		Title: fmt.Sprintf("idle: members of rooms of 10 who do nothing, up to %s", grouped(int64(steps[1]))),
 		About: "Memory of the server process (RSS) for each connection more, by the slope between two sizes, after some seconds of rest; and what heartbeats cost: " +
@@ -29,7 +29,7 @@ func (r *runner) idle(ctx context.Context) error {
 }
 
 func (r *runner) idleOf(ctx context.Context, t *Table, d Driver, steps []int, members int, base *sample) error {
-	curve, last, err := r.memory(ctx, t, d, steps, members, []string{"--heartbeat.interval=5s"}, pick(&r.Options, 10*time.Second, 30*time.Second))
+	curve, last, err := r.memory(ctx, t, d, steps, members, []string{"--heartbeat.interval=5s"}, pick(&r.Options, 6*time.Second, 30*time.Second))
 	if err != nil || curve == nil {
 		return err
 	}
