@@ -26,7 +26,7 @@ bench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 # The presence benchmark, beside its floor and other servers, into
-# docs/benchmarks.md with its plots: SHORT=1 takes ten to twenty minutes, the long form an
+# docs/benchmarks.md with its plots: SHORT=1 takes less than ten minutes, the long form an
 # hour or two. Leave the machine alone meanwhile. CENTRIFUGO=path brings a
 # Centrifugo in. Linux only.
 bench-report: build

@@ -20,7 +20,7 @@ func (r *runner) churn(ctx context.Context) error {
 	defer closeAll(beds)
 	all, err := r.compare(ctx, t, beds, floorPresence, work{
 		what: "churn", units: visits,
-		orders: []Order{{Do: Churn, Each: pick(&r.Options, 3000, 10_000) / clients}},
+		orders: []Order{{Do: Churn, Each: pick(&r.Options, 1300, 10_000) / clients}},
 	})
 	if err != nil {
 		return err

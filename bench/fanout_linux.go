@@ -48,11 +48,11 @@ func (r *runner) fanoutTo(ctx context.Context, n int) error {
 		return err
 	}
 	if err := r.fanoutTable(ctx, steady, without(beds, floorBatch), floorEach, "steady", n,
-		Order{Do: Say, Senders: 1, Each: max(steadyDeliveries/n*pick(&r.Options, 2, 4), 4), Rate: float64(steadyDeliveries) / float64(n), Bytes: messageBytes}); err != nil {
+		Order{Do: Say, Senders: 1, Each: max(steadyDeliveries/n*pick(&r.Options, 1, 4), 4), Rate: float64(steadyDeliveries) / float64(n), Bytes: messageBytes}); err != nil {
 		return err
 	}
 	return r.fanoutTable(ctx, burst, without(beds, floorEach), floorBatch, "burst", n,
-		Order{Do: Say, Senders: 1, Each: max(pick(&r.Options, 1_000_000, 4_000_000)/n, 256), Window: 256, Bytes: messageBytes})
+		Order{Do: Say, Senders: 1, Each: max(pick(&r.Options, 300_000, 4_000_000)/n, 256), Window: 256, Bytes: messageBytes})
 }
 
 func (r *runner) fanoutTable(ctx context.Context, t *Table, beds []*bed, base, kind string, n int, o Order) error {

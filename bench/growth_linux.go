@@ -23,7 +23,7 @@ func (r *runner) growth(ctx context.Context) error {
 
 // growthOfDeliveries is the cost of a delivery by the size of the room.
 func (r *runner) growthOfDeliveries(ctx context.Context) error {
-	sizes := pick(&r.Options, []int{10, 100, 1000, 5000, 18_000}, []int{10, 30, 100, 300, 1000, 3000, 10_000, 18_000})
+	sizes := pick(&r.Options, []int{10, 100, 1000, 18_000}, []int{10, 30, 100, 300, 1000, 3000, 10_000, 18_000})
 	t := &Table{
 		Title:   "growth: what a delivery costs, by the size of the room",
 		About:   "One member talks at a steady rate, as in fanout.",
@@ -68,7 +68,7 @@ func (r *runner) growthTo(ctx context.Context, t *Table, beds []*bed, n int) ([]
 
 // growthOfMemory is the memory of the server by its connections.
 func (r *runner) growthOfMemory(ctx context.Context) error {
-	steps := pick(&r.Options, []int{1000, 5000, 10_000, 18_000}, []int{1000, 2000, 5000, 8000, 12_000, 15_000, 18_000})
+	steps := pick(&r.Options, []int{1000, 8000, 18_000}, []int{1000, 2000, 5000, 8000, 12_000, 15_000, 18_000})
 	t := &Table{
 		Title:   "growth: memory, by members",
 		About:   "RSS of the server process, members of rooms of 10 who do nothing.",

@@ -29,7 +29,7 @@ func (r *runner) idle(ctx context.Context) error {
 }
 
 func (r *runner) idleOf(ctx context.Context, t *Table, d Driver, steps []int, members int, base *sample) error {
-	curve, last, err := r.memory(ctx, t, d, steps, members, []string{"--heartbeat.interval=5s"}, pick(&r.Options, 6*time.Second, 30*time.Second))
+	curve, last, err := r.memory(ctx, t, d, steps, members, []string{"--heartbeat.interval=5s"}, pick(&r.Options, 5*time.Second, 30*time.Second))
 	if err != nil || curve == nil {
 		return err
 	}

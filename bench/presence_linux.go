@@ -53,7 +53,7 @@ func (r *runner) presenceOf(ctx context.Context, t *Table, beds []*bed, mode str
 	}
 	all, err := r.compare(ctx, t, beds, "", work{
 		what: "presence, " + mode, units: func(t *Tally) int { return t.Sent },
-		orders: []Order{{Do: Move, Rate: rate, For: pick(&r.Options, 3*time.Second, 10*time.Second), Seed: 1}},
+		orders: []Order{{Do: Move, Rate: rate, For: pick(&r.Options, 2*time.Second, 10*time.Second), Seed: 1}},
 	})
 	if err != nil {
 		return err

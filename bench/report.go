@@ -52,6 +52,11 @@ func (r *Report) met(name string, t *Target) {
 //go:embed method.md
 var method string
 
+// findings are what profiles said of the budgets.
+//
+//go:embed findings.md
+var findings string
+
 // Markdown is the report. Its plots are looked for in a folder.
 func (r *Report) Markdown(folder string) string {
 	var b strings.Builder
@@ -66,7 +71,8 @@ func (r *Report) Markdown(folder string) string {
 		"What was lost, repeated, mixed up, refused or broken by Rollcall, in the whole run: **%d**.\n\n", r.Options.rounds(), r.wrong)
 	b.WriteString("## Budgets\n\n")
 	b.WriteString(strings.TrimPrefix(r.budgetTable().Markdown(), "### Budgets\n\n"))
-	b.WriteString("## Results\n\n")
+	b.WriteString(findings)
+	b.WriteString("\n## Results\n\n")
 	for _, t := range r.Tables {
 		b.WriteString(t.Markdown())
 		for _, p := range t.Plots {

@@ -7,7 +7,7 @@ func (r *runner) rooms(ctx context.Context) error {
 	const rooms, members = 1000, 10
 	t := &Table{
 		Title:   "rooms: 1,000 rooms of 10, everybody talks",
-		About:   "2,000 messages per second of 100 bytes, by all members in turn.",
+		About:   "2,000 messages per second of 100 bytes, by the members in turn.",
 		Columns: talkColumns,
 	}
 	beds, err := r.beds(ctx, t, append([]string{floorEach}, r.servers()...), setup{clients: rooms * members, perRoom: members})
@@ -20,7 +20,7 @@ func (r *runner) rooms(ctx context.Context) error {
 	}
 	all, err := r.compare(ctx, t, beds, floorEach, work{
 		what: "rooms", units: deliveries,
-		orders: []Order{{Do: Say, Senders: members, Each: pick(&r.Options, 1, 2), Rate: steadyDeliveries / members, Bytes: messageBytes}},
+		orders: []Order{{Do: Say, Senders: pick(&r.Options, members/2, members), Each: pick(&r.Options, 1, 2), Rate: steadyDeliveries / members, Bytes: messageBytes}},
 	})
 	if err != nil {
 		return err

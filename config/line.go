@@ -66,7 +66,7 @@ type cli struct {
 
 	Bench struct {
 		Scenarios  []string `arg:"" help:"all, or some of idle, fanout, rooms, joinstorm, churn, resume, presence and growth."`
-		Short      bool     `help:"Smaller and fewer: about ten minutes for this server and its floor."`
+		Short      bool     `help:"Smaller and fewer: less than ten minutes."`
 		Rounds     int      `help:"How often each figure is taken."`
 		Drivers    []string `name:"driver" placeholder:"NAME" help:"Measure these servers alone."`
 		Centrifugo string   `placeholder:"PATH" help:"The program of Centrifugo 6, to measure it, too."`
