@@ -101,7 +101,7 @@ func isText(s string) bool {
 // isToken says whether s is a token of RFC 9110 §5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && !strings.Contains("!#$%&'*+-.^_`|~", s[i:i+1]) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false
 		}
 	}
@@ -111,7 +111,7 @@ func isToken(s string) bool {
 // isHost says whether s is made of what hosts and ports are made of.
 func isHost(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && !strings.Contains("-._:[]", s[i:i+1]) {
+		if c := s[i]; !isAlphanumeric(c) && strings.IndexByte("-._:[]", c) < 0 {
 			return false
 		}
 	}
