@@ -124,7 +124,7 @@ var sections = []*section{
 			{
 				path: "api.keys", field: func(c *Config) any { return &c.API.Keys },
 				kind: list, def: []string(nil), check: checkKeys, secret: true,
-				does: "Bearer keys for the calls that change things and for the timeline, each 16 to 256 printable ASCII bytes without spaces. Without any, only callers on loopback may make such calls.",
+				does: "Bearer keys for the calls that change things and for the timeline, each 1 to 256 printable ASCII bytes without spaces; of fewer than 16 the log warns. Without any, only callers on loopback may make such calls.",
 				more: "Back ends on other machines can publish and kick. With two keys, one can be replaced without an interruption.",
 				cost: "Whoever holds a key can speak in every room and end every session. Prefer the `_FILE` variable: flags and variables show in process listings.",
 			},

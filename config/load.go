@@ -20,7 +20,7 @@ type Sources struct {
 type Loaded struct {
 	Config   Config
 	Origin   map[string]string // by path, for each value that is not the plain default: "file:line:column", a variable or a "--flag"
-	Warnings []Problem         // variables that look like settings and are none
+	Warnings []Problem         // variables that look like settings and are none; keys that are weak
 }
 
 // Load reads all sources, a stronger one over a weaker one. The error, if any,
@@ -54,6 +54,9 @@ func (l *loader) finish() (*Loaded, error) {
 	l.relate()
 	if l.problems != nil {
 		return nil, l.problems
+	}
+	if weak := weakKeys(l.cfg.API.Keys); weak != "" {
+		l.warnings = append(l.warnings, Problem{l.origin[find("api.keys")], weak})
 	}
 	loaded := &Loaded{Config: l.cfg, Origin: map[string]string{}, Warnings: l.warnings}
 	for k, where := range l.origin {

@@ -106,7 +106,7 @@ func TestAnOddFileNameStaysInItsComment(t *testing.T) {
 }
 
 func TestSecretsShowNowhere(t *testing.T) {
-	const secret, short = "correct-horse-battery", "a-short-one"
+	const secret, bad = "correct-horse-battery", "not-ascii-é"
 	loaded := mustLoad(t, Sources{Environ: []string{"ROLLCALL_API_KEYS=" + secret}})
 
 	printed, err := loaded.YAML(true)
@@ -122,24 +122,29 @@ func TestSecretsShowNowhere(t *testing.T) {
 		require.Len(t, problems, 1)
 		require.Contains(t, problems[0], "is the mask that config print shows")
 	})
-	for _, bad := range []Sources{
-		{Environ: []string{"ROLLCALL_API_KEYS=" + short}},
+	weak := mustLoad(t, Sources{Environ: []string{"ROLLCALL_API_KEYS=" + secret + ",weak-key"}})
+	require.Len(t, weak.Warnings, 1)
+	require.Equal(t, "ROLLCALL_API_KEYS", weak.Warnings[0].Where)
+	require.Contains(t, weak.Warnings[0].What, "item 2 has 8 bytes")
+	require.NotContains(t, weak.Warnings[0].String(), "weak-key")
+	for _, src := range []Sources{
+		{Environ: []string{"ROLLCALL_API_KEYS=" + bad}},
 		{Environ: []string{"ROLLCALL_API_KEYS=" + secret, "ROLLCALL_API_KEYS_FILE=x"}},
-		{Flags: map[string][]string{"api.keys": {short}}},
+		{Flags: map[string][]string{"api.keys": {bad}}},
 		{File: writeFile(t, "api:\n  keys: "+secret+"\n")},
-		{File: writeFile(t, "api:\n  keys: {"+secret+": "+short+"}\n")},
-		{File: writeFile(t, "api:\n  keys: ["+short+", ["+secret+"]]\n")},
+		{File: writeFile(t, "api:\n  keys: {"+secret+": "+bad+"}\n")},
+		{File: writeFile(t, "api:\n  keys: ["+bad+", ["+secret+"]]\n")},
 		{File: writeFile(t, "api:\n  keys: [!"+secret+" x]\n")},
 		{File: writeFile(t, "api:\n  keys: [*"+secret+"]\n")},
 		{File: writeFile(t, "api:\n  keys: ["+secret+"\n")},
 		{File: writeFile(t, "api:\n  keys: ['"+secret+"é']\n")},
 		{File: writeFile(t, "api:\n  - "+secret+"\n")},
-		{Environ: []string{"ROLLCALL_API_KEYS_FILE=" + writeFile(t, short)}},
+		{Environ: []string{"ROLLCALL_API_KEYS_FILE=" + writeFile(t, bad)}},
 	} {
-		problems := strings.Join(problemsOf(bad), "\n")
+		problems := strings.Join(problemsOf(src), "\n")
 		require.NotEmpty(t, problems)
 		require.NotContains(t, problems, secret)
-		require.NotContains(t, problems, short)
+		require.NotContains(t, problems, bad)
 	}
 }
 

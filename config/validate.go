@@ -281,10 +281,23 @@ func checkKeys(v any) string {
 		switch {
 		case key == maskedKey:
 			return fmt.Sprintf("must hold the keys themselves; item %d is the mask that config print shows", i+1)
-		case len(key) < 16 || len(key) > 256:
-			return fmt.Sprintf("must hold keys of 16 to 256 bytes each; item %d has %d", i+1, len(key))
+		case key == "" || len(key) > 256:
+			return fmt.Sprintf("must hold keys of 1 to 256 bytes each; item %d has %d", i+1, len(key))
 		case strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 			return fmt.Sprintf("must hold keys of printable ASCII without spaces; item %d has others", i+1)
+		}
+	}
+	return ""
+}
+
+// safeKey is how long a key is that nobody guesses, if it is random.
+const safeKey = 16
+
+// weakKeys says which keys are too short to be safe; empty: none.
+func weakKeys(keys []string) string {
+	for i, key := range keys {
+		if len(key) < safeKey {
+			return fmt.Sprintf("api.keys holds a key that can be guessed: item %d has %d bytes, of %d or more it should be", i+1, len(key), safeKey)
 		}
 	}
 	return ""

@@ -44,7 +44,8 @@ func TestValidateNamesFieldValueAndRule(t *testing.T) {
 		{"a file name that is none", func(c *Config) { c.TLS = TLS{"c\x00", "k.pem"} }, `tls.cert = "c\x00", must be the name of a file`},
 
 		{"keys at their shortest and longest", func(c *Config) { c.API.Keys = []string{strings.Repeat("k", 16), strings.Repeat("k", 256)} }, ""},
-		{"a short key", func(c *Config) { c.API.Keys = []string{strings.Repeat("k", 16), strings.Repeat("k", 15)} }, `api.keys, must hold keys of 16 to 256 bytes each; item 2 has 15`},
+		{"an empty key", func(c *Config) { c.API.Keys = []string{strings.Repeat("k", 16), ""} }, `api.keys, must hold keys of 1 to 256 bytes each; item 2 has 0`},
+		{"a long key", func(c *Config) { c.API.Keys = []string{strings.Repeat("k", 257)} }, `api.keys, must hold keys of 1 to 256 bytes each; item 1 has 257`},
 		{"a key with a space", func(c *Config) { c.API.Keys = []string{"0123456789 abcdef"} }, `api.keys, must hold keys of printable ASCII without spaces; item 1 has others`},
 		{"a mask", func(c *Config) { c.API.Keys = []string{maskedKey} }, `api.keys, must hold the keys themselves; item 1 is the mask that config print shows`},
 
