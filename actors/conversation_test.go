@@ -152,7 +152,10 @@ func TestConversations(t *testing.T) {
 			ann > history#2 r {"before":3}
 			ann < history#2 {1}
 			ann > join#3 r {"since":{"epoch":"other","offset":2}}
-			ann < joined#3 r@4 [ann] gap`},
+			ann < joined#3 r@4 [ann] gap
+			# of another epoch nothing can be told, but what was said last
+			ann > join#4 r {"since":{"epoch":"other","offset":2},"history":2}
+			ann < joined#4 r@4 [ann] {2 3} gap`},
 		{"a repeated key answers the first one's and tells nobody", nil, `
 			ann connect r
 			settle

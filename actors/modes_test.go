@@ -110,7 +110,7 @@ func TestModesOfARoom(t *testing.T) {
 			settle
 			ann > publish r "hi"
 			ann < (2)
-			bob < joined#1 r@3 batch [ann bob] gap
+			bob < joined#1 r@3 batch [ann bob] {"hi"} gap
 			wait 1s
 			kim connect
 			kim < welcome

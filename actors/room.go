@@ -532,7 +532,8 @@ func (r *room) joined(s *seat, c *protocol.Join) *protocol.Joined {
 	var ms []*protocol.MessagePublished
 	if c.Since != nil {
 		ms, j.Recovered = r.order.Since(*c.Since)
-	} else {
+	}
+	if c.Since == nil || len(ms) == 0 && !j.Recovered { // of another epoch there is nothing after
 		ms = r.order.Newest(c.History)
 	}
 	for len(ms) > 0 && ms[len(ms)-1].Offset > j.Offset { // ordered, and told as events yet to come
