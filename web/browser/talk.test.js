@@ -175,6 +175,7 @@ test("several rooms: each its own members, messages and drafts, and what is unre
   await shoot(ana, "rooms");
 
   await other(ana, "blue-sky").click();
+  await ana.locator("#room-title", { hasText: "blue-sky" }).waitFor();
   assert.equal(await ana.locator("#composer").inputValue(), "a draft for blue");
   await ana.locator("#leave").click();
   await ana.locator("#room-title", { hasText: "red" }).waitFor();
