@@ -10,7 +10,7 @@ BIN := $(CURDIR)/bin
 
 # The server, as bin/rollcall.
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o $(BIN)/rollcall .
+	CGO_ENABLED=0 go build -buildvcs=auto -trimpath -ldflags "-s -w" -o $(BIN)/rollcall .
 
 # Everything but the browser: unit, property, conformance and end-to-end tests.
 test:

@@ -182,6 +182,17 @@ func startPeer(ctx context.Context, l launch, version string) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := strings.Join(append([]string{filepath.Base(l.path)}, l.args...), " ")
-	return &Target{Address: l.address, PIDs: []int{p.pid()}, Version: version, Config: args, Stop: p.stop}, nil
+	return &Target{Address: l.address, PIDs: []int{p.pid()}, Version: version, Config: l.text(), Stop: p.stop}, nil
+}
+
+// text is the command for people to read: of files, the names alone.
+func (l launch) text() string {
+	words := []string{filepath.Base(l.path)}
+	for _, a := range l.args {
+		if filepath.IsAbs(a) {
+			a = filepath.Base(a)
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
 }

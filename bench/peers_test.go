@@ -132,3 +132,9 @@ func FuzzPeersRead(f *testing.F) {
 		require.Equal(t, fmt.Sprint(first), fmt.Sprint(second))
 	})
 }
+
+// A report has no paths of the machine that it was made on.
+func TestACommandIsToldWithoutPaths(t *testing.T) {
+	l := launch{path: "/usr/bin/node", args: []string{"/somewhere/ws.js", "127.0.0.1", "80"}}
+	require.Equal(t, "node ws.js 127.0.0.1 80", l.text())
+}
