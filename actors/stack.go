@@ -2,8 +2,8 @@ package actors
 
 import "runtime"
 
-// An actor that wakes gets a new goroutine, whose stack is 2 KB, and what it
-// does takes more. Left alone, the stack grows by doubling, deep in calls, and
+// A strand that wakes gets a new goroutine, whose stack is 2 KB, and what its
+// actors do takes more. Left alone, the stack grows by doubling, deep in calls, and
 // each time the runtime walks all of them: a seventh of the processor time of
 // clients that come and go. So it is made large enough at the start, where there
 // is nothing to walk yet.
